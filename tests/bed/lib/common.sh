@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2034  # the other parts use these names
 # Paths, talk, the lock, and processes that are known to be ours.
 
 STATE=${RCFED_BED_DIR:-/tmp/rcfed-bed}
@@ -26,7 +27,7 @@ need_root() { [ "$(id -u)" = 0 ] || die "this verb needs root"; }
 locked() {
     [ ${#STATE} -le 60 ] || die "RCFED_BED_DIR is too long for the sockets below it: $STATE"
     [ -d "$STATE" ] || install -d -m 755 "$STATE" || exit 1
-    exec 9>"$STATE.lock" || exit 1
+    { exec 9>"$STATE.lock"; } 2>/dev/null || die "cannot write $STATE.lock (whose bed is it?)"
     flock -w 900 9 || die "another bed verb has held $STATE.lock for 15 minutes"
     "$@"
 }
@@ -87,6 +88,13 @@ stop() {
         done
     fi
     rm -f "$STATE/run/$name.pid"
+}
+
+# A server from the workspace that was built anew since it started is stopped, so that the next `start` takes the new one.
+stop_if_rebuilt() { # NAME PROGRAM
+    local pid
+    pid=$(runs "$1") || return 0
+    [ "$(readlink "/proc/$pid/exe")" = "$(realpath "$2")" ] || stop "$1"
 }
 
 # Where the stand-ins are: built from the workspace, or given.

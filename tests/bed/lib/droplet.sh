@@ -19,6 +19,7 @@ choose_droplet() {
     local number=1
     case ${1:-} in -2 | --two) number=2 && shift ;; esac
     droplet $number
+    # shellcheck disable=SC2034
     ARGS=("$@")
 }
 
@@ -86,7 +87,24 @@ verb_up() {
     for number in "${numbers[@]}"; do
         droplet "$number"
         docker_wait
+        forget_stale
     done
+}
+
+# An image that was built anew since it was pulled is forgotten, or nobody would pull it again.
+forget_stale() {
+    local image digest store repository stale=()
+    while read -r image digest; do
+        case $image in
+        ghcr.io/* | registry.rocket.chat/*) store=tls repository=${image#*/} ;;
+        */*) store=hub repository=$image ;;
+        *) store=hub repository=library/$image ;;
+        esac
+        repository=$STORES/$store/docker/registry/v2/repositories/${repository%:*}
+        repository+=/_manifests/tags/${image##*:}/current/link
+        [ ! -f "$repository" ] || [ "$(<"$repository")" = "$digest" ] || stale+=("$image")
+    done < <(dock image ls --digests --format '{{.Repository}}:{{.Tag}} {{.Digest}}')
+    [ ${#stale[@]} -eq 0 ] || dock image rm -f "${stale[@]}" >/dev/null
 }
 
 remove_all() {
@@ -129,7 +147,7 @@ verb_down() {
         droplet $number
         # Containers first, and hard: each would get ten seconds otherwise.
         if runs "$D_NAME-docker" >/dev/null && docker_api /_ping >/dev/null 2>&1; then
-            dock ps -q | dock_each rm -f || true
+            dock ps -aq | dock_each rm -f || true
         fi
         docker_down
         stop "$D_NAME"

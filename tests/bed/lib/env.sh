@@ -45,6 +45,7 @@ run_in() { # VIEW CMD…
     need_root
     unset "${OUTSIDE[@]}"
     while read -r line; do export "${line?}"; done < <(env_lines)
+    export REQUESTS_CA_BUNDLE=$PKI/bundle.pem
     in_view "$view" "$@"
 }
 
@@ -64,7 +65,7 @@ verb_status() {
         droplet droplet-docker droplet2 droplet2-docker; do
         if pid=$(runs $name); then printf '%-18s up    pid %s\n' $name "$pid"; else printf '%-18s down\n' $name; fi
     done
-    images=$(cd "$STORES" 2>/dev/null && compgen -G '*/docker/registry/v2/repositories/*/*/_manifests/tags/*' |
-        sed -E 's|docker/registry/v2/repositories/||; s|/_manifests/tags/|:|; s|/| |' || true)
+    images=$(compgen -G "$STORES/*/docker/registry/v2/repositories/*/*/_manifests/tags/*" |
+        sed -E "s|^$STORES/||; s|/docker/registry/v2/repositories/| |; s|/_manifests/tags/|:|" || true)
     printf '%s\n' "${images:-no images}"
 }

@@ -43,12 +43,14 @@ dns_up() {
     local program
     [ -f "$ZONE" ] || zone_default | zone_write
     program=$(standin fault-dns) || exit 1
+    stop_if_rebuilt dns "$program"
     start dns "$ZONE" nsenter --net="/run/netns/$NS_INET" "$program" --zone "$ZONE" --listen "$NET4.53:53"
 }
 
 tester_up() {
     local program
     program=$(standin federation-tester) || exit 1
+    stop_if_rebuilt federation-tester "$program"
     start federation-tester "$NET4.1:8090" nsenter -t "$(runs inet)" -m -n \
         env -u SSL_CERT_DIR SSL_CERT_FILE="$PKI/bundle.pem" "$program" --listen "$NET4.1:8090"
 }

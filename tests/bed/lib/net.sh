@@ -52,6 +52,7 @@ net_droplet() { # NAMESPACE HOST: e.g. rcfed-droplet 10
 }
 
 # A view is a mount namespace with files of the bed in place of the machine's; a sleeping process holds it.
+# shellcheck disable=SC2016
 view_up() { # NAME NAMESPACE FILES: FILES holds resolv.conf, hosts, docker/
     start "$1" "$STATE" nsenter --net="/run/netns/$2" unshare --mount --propagation private \
         sh -c '

@@ -38,7 +38,9 @@ merged() { case $1 in /bin/* | /sbin/* | /lib/* | /lib64/*) echo "/usr$1" ;; *) 
 put_libs() {
     local root=$1 lib to
     shift
-    { ldd "$@" 2>/dev/null | grep -o '/[^ ]*\.so[^ :]*' || true; } | sort -u | while read -r lib; do
+    # Lines of libraries are indented; those below ROOT are bundled and found by their own paths.
+    { ldd "$@" 2>/dev/null || true; } | awk '/^\t.*\// { print $(NF - 1) }' | sort -u | while read -r lib; do
+        case $lib in "$root"/* | [!/]*) continue ;; esac
         to=$(merged "$lib")
         [ -e "$root$to" ] || [ -e "${BELOW:-/nonexistent}$to" ] || install -D -m 755 "$lib" "$root$to"
     done

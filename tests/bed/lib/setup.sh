@@ -15,6 +15,8 @@ PYTHON=/usr/bin/python3 # the system's: it goes into the image
 packages_missing() {
     local package
     for package in "${PACKAGES[@]}"; do
+        # Docker's own packages do as well, and would be driven out by Debian's.
+        [ "$package" != docker.io ] || [ ! -x /usr/bin/dockerd ] || continue
         [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || echo "$package"
     done
 }
@@ -86,6 +88,6 @@ verb_setup() {
     setup_packages
     setup_synapse
     setup_target
-    install -d /etc/docker # where each droplet gets a file system of its own
+    [ -d /etc/docker ] || install -d /etc/docker # where each droplet gets a file system of its own
     setup_stamp >"$STATE/setup.done"
 }

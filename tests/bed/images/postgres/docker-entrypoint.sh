@@ -15,7 +15,8 @@ file_env() { # NAME [DEFAULT]
     unset "$file"
 }
 
-initialise() {
+initialise() { # postgres ARGUMENT…
+    shift
     if [ -z "$POSTGRES_PASSWORD" ] && [ "$POSTGRES_HOST_AUTH_METHOD" != trust ]; then
         cat >&2 <<'TEXT'
 Error: Database is uninitialized and superuser password is not specified.
@@ -29,7 +30,7 @@ TEXT
     [ -n "$method" ] || method=$(postgres -C password_encryption "$@")
     printf '\nhost all all all %s\n' "$method" >>"$PGDATA/pg_hba.conf"
 
-    PGUSER=$POSTGRES_USER pg_ctl -D "$PGDATA" -o "-c listen_addresses='' -p 5432" -w start
+    PGUSER=$POSTGRES_USER pg_ctl -D "$PGDATA" -o "$(printf '%q ' "$@" -c listen_addresses= -p 5432)" -w start
     local sql=(psql -v ON_ERROR_STOP=1 --username "$POSTGRES_USER" --no-password --no-psqlrc)
     export PGPASSWORD=$POSTGRES_PASSWORD
     if [ "$POSTGRES_DB" != postgres ]; then
