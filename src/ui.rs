@@ -1,0 +1,5 @@
+//! What a person reads: talk and progress on stderr, data on stdout.
+
+mod progress;
+
+pub use progress::{Task, Ui, Verbosity};
