@@ -10,5 +10,8 @@ pub mod domain;
 pub mod error;
 pub mod host;
 pub mod layout;
+#[cfg(test)]
+mod loopback;
+pub mod rocketchat;
 pub mod secrets;
 pub mod ui;
