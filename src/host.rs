@@ -1,6 +1,12 @@
 //! The only doors to the machine. Each door is an address, so that a test can point it at a real server of its own.
 
+pub mod apt;
+pub mod docker;
 pub mod fs;
+pub mod http;
+pub mod lock;
+pub mod secrets;
+pub mod tls;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
