@@ -4,6 +4,7 @@
 //! files and steps. All of that is pure. Only what lives below [`host`], [`acme`], [`dns`], [`rocketchat`] and
 //! [`relay`] talks to the outside, always through addresses that a test can point at a real server.
 
+pub mod acme;
 pub mod answers;
 pub mod config;
 pub mod domain;
