@@ -12,6 +12,7 @@ pub mod host;
 pub mod layout;
 #[cfg(test)]
 mod loopback;
+pub mod relay;
 pub mod rocketchat;
 pub mod secrets;
 pub mod ui;
