@@ -18,6 +18,7 @@ mod loopback;
 pub mod machine;
 pub mod plan;
 pub mod receipt;
+pub mod relay;
 pub mod relay_image;
 pub mod render;
 pub mod renew;

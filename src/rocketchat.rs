@@ -25,12 +25,14 @@ use crate::secrets::Secret;
 use transport::{Call, field};
 
 /// A Rocket.Chat, and who rcfed is to it.
+#[derive(Clone, Debug)]
 pub struct Client {
     http: reqwest::Client,
     base: Url,
     auth: Option<Auth>,
 }
 
+#[derive(Clone, Debug)]
 struct Auth {
     user_id: String,
     token: Secret,
