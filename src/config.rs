@@ -3,13 +3,24 @@
 //! A [`Config`] can only be made from [`crate::answers::Answers`], and the file rcfed keeps of it
 //! ([`crate::layout::CONFIG`]) has the form of an answers file, so there is one parser for both.
 
+mod from_answers;
+mod to_toml;
+pub mod values;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
 use serde::Serialize;
 
+pub use from_answers::{ConfigError, Mode};
+
 use crate::domain::{DomainName, Email, ImageRef, Username};
+
+/// The directory of Let's Encrypt.
+pub const LETSENCRYPT: &str = "https://acme-v02.api.letsencrypt.org/directory";
+/// The directory Let's Encrypt offers for rehearsals: same checks, other limits, certificates nobody trusts.
+pub const LETSENCRYPT_STAGING: &str = "https://acme-staging-v02.api.letsencrypt.org/directory";
 
 /// Everything a deployment is made from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,10 +85,11 @@ pub enum Apex {
 }
 
 /// Which servers run, and with which life expectancy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Profile {
     /// Rocket.Chat 7.10 with Dendrite and the relay.
+    #[default]
     Dendrite,
     /// Rocket.Chat 7.10 with Synapse.
     Synapse,
@@ -95,6 +107,16 @@ impl Profile {
             Self::Dendrite => "dendrite",
             Self::Synapse => "synapse",
             Self::Native => "native",
+        }
+    }
+
+    /// Why its Rocket.Chat should not be run without thinking about it, if so.
+    pub fn end_of_life(self) -> Option<&'static str> {
+        match self {
+            Self::Dendrite | Self::Synapse => {
+                Some("Rocket.Chat 7.10 reached its end of life on 2026-07-10 and gets no security fixes")
+            }
+            Self::Native => None,
         }
     }
 

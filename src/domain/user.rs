@@ -26,6 +26,12 @@ impl Username {
 
 text_type!(Username, UsernameError);
 
+impl Default for Username {
+    fn default() -> Self {
+        Self("admin".into())
+    }
+}
+
 /// Why a text is not a usable user name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UsernameError {
