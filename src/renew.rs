@@ -19,31 +19,28 @@ pub enum Renewal {
 /// Renews if a third of the lifetime is left, or if `force`. Waits out a pause the authority asked for.
 pub async fn renew(machine: &Machine, force: bool) -> Result<Renewal> {
     let store = Store::new(machine.path(layout::CERTIFICATE));
-    let Some(old) = store.load()? else {
-        return Err(Error::new("there is no certificate to renew", "run `sudo rcfed apply`, which gets the first one"));
-    };
     let now = jiff::Timestamp::now();
-    if !force && old.covers(&certificate::names(machine)) && !old.due(now) {
-        return Ok(Renewal::NotDue(old.describe().days_left));
+    let names = machine.config.names.served();
+    match store.describe()? {
+        None => {
+            return Err(Error::new("there is no certificate to renew", "run `sudo rcfed apply`, which gets the first one"));
+        }
+        Some(Ok(old)) if !force && old.key_matches && old.covers(&names) && !old.due(now) => {
+            return Ok(Renewal::NotDue(old.days_left(now)));
+        }
+        Some(_) => {}
     }
     let _lock = Lock::take(&machine.path(layout::LOCK), "renew")?;
     let options = certificate::options(machine)?;
     if !force {
         acme::may_try(&options.acme_dir, now)?;
     }
-    let task = machine.ui.task("renew the certificate");
     // No rehearsal: the authority knows these names, and a failure here has weeks to be tried again.
-    let options = acme::Options { staging: None, ..options };
-    let pair = match acme::obtain(&options, &certificate::names(machine), &task).await {
-        Ok(pair) => pair,
-        Err(error) => {
-            task.failed("");
-            return Err(error);
-        }
-    };
+    let options = acme::Options { rehearse: false, ..options };
+    let pair = acme::obtain(&options, &names, &machine.ui).await?;
     store.save(&pair)?;
+    let task = machine.ui.task("let the gateway serve it");
     Step::Reload.apply(machine, &task).await?;
-    let days = pair.describe().days_left;
-    task.done(&format!("{days} days"));
-    Ok(Renewal::Renewed(days))
+    task.done("");
+    Ok(Renewal::Renewed(pair.describe().map_or(0, |new| new.days_left(now))))
 }

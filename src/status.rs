@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::acme::Store;
+use crate::acme::{Certificate, Store};
 use crate::config::Service;
 use crate::error::Result;
 use crate::host::docker::RunState;
@@ -85,14 +85,14 @@ pub async fn status(machine: &Machine) -> Result<Status> {
             },
         });
     }
-    let pair = Store::new(machine.path(layout::CERTIFICATE)).load()?;
+    let pair = Store::new(machine.path(layout::CERTIFICATE)).describe()?.and_then(Result::ok);
     Ok(Status {
         schema_version: 1,
         server_name: machine.config.names.federated.to_string(),
         chat_url: format!("https://{}", machine.config.names.chat),
         profile: machine.config.profile.name(),
         containers,
-        certificate: pair.map(|pair| certificate(&pair)),
+        certificate: pair.map(certificate),
         federation: Verdict::load(machine)?,
     })
 }
@@ -143,7 +143,7 @@ fn word(state: &RunState) -> &'static str {
     }
 }
 
-fn certificate(pair: &crate::acme::Pair) -> CertificateStatus {
-    let about = pair.describe();
-    CertificateStatus { names: about.names, not_after: about.not_after, days_left: about.days_left }
+fn certificate(about: Certificate) -> CertificateStatus {
+    let days_left = about.days_left(jiff::Timestamp::now());
+    CertificateStatus { names: about.names, not_after: about.not_after.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(), days_left }
 }

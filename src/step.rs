@@ -186,7 +186,7 @@ impl Step {
     pub async fn apply(&self, machine: &Machine, task: &Task) -> Result<String> {
         match self {
             Self::Account => account::apply(machine).await,
-            Self::Certificate => certificate::apply(machine, task).await,
+            Self::Certificate => certificate::apply(machine).await,
             Self::Container(service) => container::apply(machine, *service).await,
             Self::Database(service) => database::apply(machine, *service, task).await,
             Self::Directory(directory) => file::apply_directory(machine, directory),
@@ -249,7 +249,7 @@ fn needs(step: &Step, topology: &Topology) -> Vec<String> {
         Step::File(file) => {
             let mut needs: Vec<String> =
                 file.path.parent().iter().map(|p| format!("directory:{}", p.display())).collect();
-            needs.extend(crate::render::marks(&file.text).into_iter().map(secret_id));
+            needs.extend(crate::render::secrets_in(&file.text).into_iter().map(secret_id));
             if file.service == Service::Gateway {
                 needs.push(Step::Trial(file.phase).id());
             }

@@ -13,7 +13,7 @@ use crate::compat;
 use crate::config::{Config, Service};
 use crate::host::fs::Access;
 use crate::layout;
-use crate::render::{self, Phase, RenderError};
+use crate::render::{self, Digests, Phase, RenderError};
 use crate::secrets::SecretName;
 use crate::sizes::Sizes;
 
@@ -27,6 +27,8 @@ pub const NETWORK: &str = "rcfed";
 pub struct Topology {
     /// Containers, in the order of [`compat::services`].
     pub containers: Vec<Container>,
+    /// What the gateway answers when asked which configuration it has loaded.
+    pub digests: Digests,
     /// Directories, parents first.
     pub directories: Vec<Directory>,
     /// Files with secret marks in them.
@@ -99,7 +101,8 @@ pub fn topology(config: &Config, sizes: &Sizes, versions: &BTreeMap<SecretName, 
     let containers = services.iter().map(|s| service::container(config, sizes, *s, &files, versions)).collect();
     let volumes = services.iter().filter_map(|s| service::volume(*s)).collect();
     let directories = directories(services, &files);
-    Ok(Topology { containers, directories, files, ipv6: sizes.ipv6, secrets: secrets(config), volumes })
+    let digests = render::digests(config, sizes)?;
+    Ok(Topology { containers, digests, directories, files, ipv6: sizes.ipv6, secrets: secrets(config), volumes })
 }
 
 impl Topology {
@@ -114,7 +117,9 @@ fn files(config: &Config, sizes: &Sizes) -> Result<Vec<File>, RenderError> {
     let file = |r: render::Rendered| {
         let (uid, gid) = service::owner(config.profile, r.service);
         let path = layout::service(r.service).join(r.name);
-        File { path, access: Access { mode: r.mode, uid, gid }, text: r.text, service: r.service, phase: r.phase }
+        // Where the files belong to a group, the group needs what elsewhere the owner has.
+        let mode = if r.service == Service::Rocketchat { r.mode | (r.mode & 0o400) >> 3 } else { r.mode };
+        File { path, access: Access { mode, uid, gid }, text: r.text, service: r.service, phase: r.phase }
     };
     Ok(rendered.into_iter().map(file).collect())
 }

@@ -2,30 +2,28 @@
 
 use super::State;
 use crate::acme::{self, Options};
-use crate::domain::DomainName;
 use crate::error::Result;
 use crate::host::fs;
 use crate::layout;
 use crate::machine::Machine;
-use crate::ui::Task;
 
 pub(super) fn inspect(machine: &Machine) -> Result<State> {
-    Ok(match acme::Store::new(machine.path(layout::CERTIFICATE)).load()? {
+    Ok(match acme::Store::new(machine.path(layout::CERTIFICATE)).describe()? {
         None => State::Absent,
-        Some(pair) if !pair.covers(&names(machine)) => State::Differs("it does not cover all names".into()),
-        Some(pair) if pair.due(jiff::Timestamp::now()) => State::Differs("it is due for renewal".into()),
-        Some(_) => State::Current,
+        Some(Err(error)) => State::Differs(error.to_string()),
+        Some(Ok(certificate)) if !certificate.key_matches => State::Differs("its key is another one".into()),
+        Some(Ok(certificate)) if !certificate.covers(&machine.config.names.served()) => {
+            State::Differs("it does not cover all names".into())
+        }
+        Some(Ok(certificate)) if certificate.due(jiff::Timestamp::now()) => State::Differs("it is due for renewal".into()),
+        Some(Ok(_)) => State::Current,
     })
 }
 
-pub(super) async fn apply(machine: &Machine, task: &Task) -> Result<String> {
-    let pair = acme::obtain(&options(machine)?, &names(machine), task).await?;
+pub(super) async fn apply(machine: &Machine) -> Result<String> {
+    let pair = acme::obtain(&options(machine)?, &machine.config.names.served(), &machine.ui).await?;
     acme::Store::new(machine.path(layout::CERTIFICATE)).save(&pair)?;
     Ok(String::new())
-}
-
-pub(crate) fn names(machine: &Machine) -> Vec<DomainName> {
-    machine.config.names.served().into_iter().cloned().collect()
 }
 
 pub(crate) fn options(machine: &Machine) -> Result<Options> {
@@ -41,5 +39,6 @@ pub(crate) fn options(machine: &Machine) -> Result<Options> {
         email: machine.config.email.clone(),
         acme_dir: machine.path(layout::ACME),
         challenge_dir: machine.path(layout::CHALLENGES),
+        rehearse: true,
     })
 }

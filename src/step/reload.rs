@@ -5,11 +5,13 @@
 
 use std::time::{Duration, Instant};
 
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
 use super::State;
 use crate::config::Service;
 use crate::error::{Error, Result};
 use crate::machine::Machine;
-use crate::render;
 
 /// The two halves of the gateway's configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,30 +63,26 @@ pub(super) async fn signal_if_other(machine: &Machine, part: Part) -> Result<()>
 pub(super) async fn loaded(machine: &Machine, part: Part) -> Result<Option<String>> {
     let (port, path) = match part {
         Part::Http => (8008, "/rcfed/http"),
-        Part::Https => (8010, "/rcfed/https"),
+        Part::Https => (8010, "/"),
     };
     let Some(base) = machine.url(Service::Gateway, port).await? else { return Ok(None) };
     let answer = machine.host.get(&format!("{base}{path}")).await.ok();
     Ok(answer.filter(|(status, _)| *status == 200).map(|(_, body)| body.trim().to_string()))
 }
 
-/// The hash the wanted configuration carries.
+/// The digest of the wanted configuration.
 pub(super) fn wanted(machine: &Machine, part: Part) -> Option<String> {
-    let name = match part {
-        Part::Http => "http.conf",
-        Part::Https => "tls.d/site.conf",
-    };
-    let path = crate::layout::service(Service::Gateway).join(name);
-    let file = machine.topology.files.iter().find(|f| f.path == path)?;
-    render::carried_hash(&file.text)
+    let digests = &machine.topology.digests;
+    Some(if part == Part::Http { digests.http.clone() } else { digests.site.clone() })
 }
 
 async fn serves_pair(machine: &Machine) -> Result<bool> {
     let store = crate::acme::Store::new(machine.path(crate::layout::CERTIFICATE));
     let Some(pair) = store.load()? else { return Ok(false) };
+    let Ok(wanted) = CertificateDer::from_pem_slice(pair.fullchain_pem.as_bytes()) else { return Ok(false) };
     let Some(base) = machine.url(Service::Gateway, 443).await? else { return Ok(false) };
     let address = base.trim_start_matches("http://");
     let name = machine.config.names.chat.as_str();
     let served = crate::host::tls::served_certificate(address, name).await;
-    Ok(served.is_some_and(|leaf| pair.leaf_der().is_some_and(|wanted| wanted == leaf)))
+    Ok(served.is_some_and(|leaf| leaf == wanted.as_ref()))
 }

@@ -165,7 +165,8 @@ fn reads(service: Service, files: &[File], versions: &BTreeMap<SecretName, u32>)
         hash.update([0]);
         hash.update(file.text.as_bytes());
         hash.update([0]);
-        for name in render::marks(&file.text) {
+        // The first password counts only for the first start; a later one is no reason to start anew.
+        for name in render::secrets_in(&file.text).into_iter().filter(|name| *name != SecretName::AdminPassword) {
             hash.update(versions.get(&name).copied().unwrap_or(1).to_le_bytes());
         }
     }
