@@ -10,5 +10,6 @@ pub mod domain;
 pub mod error;
 pub mod host;
 pub mod layout;
+pub mod matrix;
 pub mod secrets;
 pub mod ui;
