@@ -12,4 +12,5 @@ pub mod host;
 pub mod layout;
 pub mod matrix;
 pub mod secrets;
+pub mod sizes;
 pub mod ui;
