@@ -92,6 +92,26 @@ pub enum SecretName {
 }
 
 impl SecretName {
+    /// Every secret, in alphabetical order.
+    pub const ALL: [Self; 16] = [
+        Self::AdminPassword,
+        Self::AsToken,
+        Self::AppserviceId,
+        Self::FormSecret,
+        Self::HsToken,
+        Self::License,
+        Self::MacaroonKey,
+        Self::MongoAdmin,
+        Self::MongoKeyfile,
+        Self::MongoRocketchat,
+        Self::PersonalAccessToken,
+        Self::PostgresHomeserver,
+        Self::RegistrationSharedSecret,
+        Self::RegistrationToken,
+        Self::SigningKey,
+        Self::SigningKeyId,
+    ];
+
     /// The file name below [`crate::layout::SECRETS`].
     pub fn name(self) -> &'static str {
         match self {
