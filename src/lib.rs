@@ -16,6 +16,7 @@ pub mod layout;
 #[cfg(test)]
 mod loopback;
 pub mod machine;
+pub mod matrix;
 pub mod plan;
 pub mod receipt;
 pub mod relay;
