@@ -7,6 +7,7 @@
 pub mod acme;
 pub mod answers;
 pub mod apply;
+pub mod cli;
 pub mod compat;
 pub mod config;
 pub mod domain;
