@@ -1,0 +1,220 @@
+//! The proven configuration: what a deployment is, with every value already known to be usable.
+//!
+//! A [`Config`] can only be made from [`crate::answers::Answers`], and the file rcfed keeps of it
+//! ([`crate::layout::CONFIG`]) has the form of an answers file, so there is one parser for both.
+
+mod from_answers;
+mod to_toml;
+pub mod values;
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+pub use from_answers::{ConfigError, Mode};
+
+use crate::domain::{DomainName, Email, ImageRef, Username};
+
+/// The directory of Let's Encrypt.
+pub const LETSENCRYPT: &str = "https://acme-v02.api.letsencrypt.org/directory";
+/// The directory Let's Encrypt offers for rehearsals: same checks, other limits, certificates nobody trusts.
+pub const LETSENCRYPT_STAGING: &str = "https://acme-staging-v02.api.letsencrypt.org/directory";
+
+/// Everything a deployment is made from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The host names.
+    pub names: Names,
+    /// Given to Let's Encrypt if present.
+    pub email: Option<Email>,
+    /// Which servers run.
+    pub profile: Profile,
+    /// Who answers on ports 80 and 443.
+    pub proxy: Proxy,
+    /// An unattended run of a version past its end of life says so on purpose.
+    pub accept_end_of_life: bool,
+    /// The first administrator of Rocket.Chat.
+    pub admin: Admin,
+    /// What only Rocket.Chat needs.
+    pub rocketchat: RocketchatConfig,
+    /// Images other than the ones `compat` names.
+    pub images: BTreeMap<Service, ImageRef>,
+    /// Where certificates come from.
+    pub acme: AcmeConfig,
+    /// Public addresses of this machine, where its interfaces do not show them.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// The three host names, which may coincide.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Names {
+    /// The Matrix server name: what stands after the colon in `@user:example.org`, for ever.
+    pub federated: DomainName,
+    /// Where Rocket.Chat is opened.
+    pub chat: DomainName,
+    /// Where the homeserver is reached.
+    pub matrix: DomainName,
+    /// Whether this machine answers for [`Names::federated`] too.
+    pub apex: Apex,
+}
+
+impl Names {
+    /// The names this machine answers for, each once, the federated one first.
+    pub fn served(&self) -> Vec<&DomainName> {
+        let apex = (self.apex == Apex::Here).then_some(&self.federated);
+        let mut names: Vec<&DomainName> = Vec::new();
+        for name in apex.into_iter().chain([&self.chat, &self.matrix]) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
+    }
+}
+
+/// Who serves the federated domain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Apex {
+    /// This machine.
+    Here,
+    /// Another web site; it must forward two well-known paths.
+    Elsewhere,
+}
+
+/// Which servers run, and with which life expectancy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Profile {
+    /// Rocket.Chat 7.10 with Dendrite and the relay.
+    #[default]
+    Dendrite,
+    /// Rocket.Chat 7.10 with Synapse.
+    Synapse,
+    /// Rocket.Chat 8.5, which federates by itself if its licence says so.
+    Native,
+}
+
+impl Profile {
+    /// All profiles, the default first.
+    pub const ALL: [Self; 3] = [Self::Dendrite, Self::Synapse, Self::Native];
+
+    /// The word for it in files and flags.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Dendrite => "dendrite",
+            Self::Synapse => "synapse",
+            Self::Native => "native",
+        }
+    }
+
+    /// Why its Rocket.Chat should not be run without thinking about it, if so.
+    pub fn end_of_life(self) -> Option<&'static str> {
+        match self {
+            Self::Dendrite | Self::Synapse => {
+                Some("Rocket.Chat 7.10 reached its end of life on 2026-07-10 and gets no security fixes")
+            }
+            Self::Native => None,
+        }
+    }
+
+    /// Whether a homeserver and its database run beside Rocket.Chat.
+    pub fn has_homeserver(self) -> bool {
+        self != Self::Native
+    }
+}
+
+/// Who answers on ports 80 and 443.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Proxy {
+    /// The gateway container, published on all addresses.
+    #[default]
+    Gateway,
+    /// An nginx that runs on the machine already; the gateway listens on 127.0.0.1.
+    Host,
+    /// Something else; the gateway listens on 127.0.0.1.
+    None,
+}
+
+/// The first administrator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admin {
+    /// The user name.
+    pub username: Username,
+    /// The address Rocket.Chat writes to.
+    pub email: Option<Email>,
+    /// A file with the password to use; without it one is made.
+    pub password_file: Option<PathBuf>,
+}
+
+/// What only Rocket.Chat needs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RocketchatConfig {
+    /// A file with the workspace's registration token.
+    pub registration_token_file: Option<PathBuf>,
+    /// A file with a licence (needed by [`Profile::Native`]).
+    pub license_file: Option<PathBuf>,
+    /// Asked instead of `https://federationtester.matrix.org`; a URL without a final slash.
+    pub federation_tester: Option<String>,
+}
+
+/// Where certificates come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AcmeConfig {
+    /// The directory URL that issues the certificate.
+    pub directory: String,
+    /// The directory URL of the rehearsal; none means no rehearsal.
+    pub staging: Option<String>,
+    /// PEM file with the root that signed the CA's own web certificate.
+    pub ca: Option<PathBuf>,
+}
+
+/// A server that rcfed runs in a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Service {
+    /// nginx, the only one that is published.
+    Gateway,
+    /// Dendrite or Synapse.
+    Homeserver,
+    /// Rocket.Chat's database.
+    Mongodb,
+    /// The homeserver's database.
+    Postgres,
+    /// rcfed's own service between Dendrite and the bridge.
+    Relay,
+    /// Rocket.Chat with the bridge.
+    Rocketchat,
+}
+
+impl Service {
+    /// Every service, in alphabetical order.
+    pub const ALL: [Self; 6] =
+        [Self::Gateway, Self::Homeserver, Self::Mongodb, Self::Postgres, Self::Relay, Self::Rocketchat];
+
+    /// Its name in files, labels, and on the containers' network.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Gateway => "gateway",
+            Self::Homeserver => "homeserver",
+            Self::Mongodb => "mongodb",
+            Self::Postgres => "postgres",
+            Self::Relay => "relay",
+            Self::Rocketchat => "rocketchat",
+        }
+    }
+
+    /// The name of its container.
+    pub fn container(self) -> String {
+        format!("rcfed-{}", self.name())
+    }
+}
+
+impl std::fmt::Display for Service {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}

@@ -1,0 +1,284 @@
+//! Answers into a [`Config`]: defaults filled in, every answer proven, every problem told at once.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use super::values::{self, Refusal};
+use super::{
+    AcmeConfig, Admin, Apex, Config, LETSENCRYPT, LETSENCRYPT_STAGING, Names, Profile, RocketchatConfig, Service,
+};
+use crate::answers::{Answers, Key, Problem, Problems};
+use crate::domain::{DomainName, Email, ImageRef, Username};
+
+/// Answers that cannot become a [`Config`], each with the place it came from.
+pub type ConfigError = Problems;
+
+/// Whether somebody sees the plan before it is carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Somebody is shown the honest list and confirms it.
+    Interactive,
+    /// Nobody is: what must be accepted is accepted in the answers.
+    Unattended,
+}
+
+impl Config {
+    /// Proves the answers.
+    pub fn from_answers(answers: &Answers, mode: Mode) -> Result<Self, ConfigError> {
+        let (config, problems) = Reader::read(answers, mode);
+        match (config, problems) {
+            (Some(config), problems) if problems.is_empty() => Ok(config),
+            (_, problems) => Problems::unless_none(problems, ()).and_then(|()| {
+                // Without a problem there is a configuration; this line only tells the compiler so.
+                Err(Problem::missing(Key::FederatedDomain, "no federated domain was given").into())
+            }),
+        }
+    }
+
+    /// Proves what was answered so far, before the wizard asks for the rest.
+    pub fn check_given(answers: &Answers) -> Result<(), ConfigError> {
+        let (_, problems) = Reader::read(answers, Mode::Interactive);
+        Problems::unless_none(problems.into_iter().filter(|problem| !problem.missing).collect(), ())
+    }
+}
+
+struct Reader<'a> {
+    answers: &'a Answers,
+    problems: Vec<Problem>,
+}
+
+impl Reader<'_> {
+    fn read(answers: &Answers, mode: Mode) -> (Option<Config>, Vec<Problem>) {
+        let mut reader = Reader { answers, problems: Vec::new() };
+        let names = reader.names();
+        let email = reader.one(Key::Email, Email::parse);
+        let profile = reader.one(Key::Profile, values::profile);
+        let proxy = reader.one(Key::Proxy, values::proxy).unwrap_or_default();
+        let admin = reader.admin(email.as_ref());
+        let rocketchat = RocketchatConfig {
+            registration_token_file: reader.path(Key::RegistrationTokenFile),
+            license_file: reader.path(Key::LicenseFile),
+            federation_tester: reader.one(Key::FederationTester, values::federation_tester),
+        };
+        let images = reader.images();
+        let acme = reader.acme();
+        let addresses = reader.addresses();
+        let accept_end_of_life = answers.flag(Key::AcceptEndOfLife).unwrap_or_default();
+        // A profile that was named wrongly is no reason to speak of the default's needs too.
+        if profile.is_some() || !answers.has(Key::Profile) {
+            reader.profile_needs(profile.unwrap_or_default(), mode, accept_end_of_life);
+        }
+        let profile = profile.unwrap_or_default();
+        let config = names.map(|names| Config {
+            names,
+            email,
+            profile,
+            proxy,
+            accept_end_of_life,
+            admin,
+            rocketchat,
+            images,
+            acme,
+            addresses,
+        });
+        (config, reader.problems)
+    }
+
+    fn names(&mut self) -> Option<Names> {
+        if !self.answers.has(Key::FederatedDomain) {
+            let why = "no federated domain was given: the part after the colon in `@user:example.org`";
+            self.problems.push(Problem::missing(Key::FederatedDomain, why));
+        }
+        let federated = self.one(Key::FederatedDomain, DomainName::parse);
+        let chat = self.name_below(Key::ChatDomain, "chat", federated.as_ref());
+        let matrix = self.name_below(Key::MatrixDomain, "matrix", federated.as_ref());
+        let apex = self.one(Key::Apex, values::apex).unwrap_or(Apex::Here);
+        let (federated, chat, matrix) = (federated?, chat?, matrix?);
+        // Who serves the chat or the homeserver under this name cannot leave it to another web site.
+        let apex = if federated == chat || federated == matrix { Apex::Here } else { apex };
+        Some(Names { federated, chat, matrix, apex })
+    }
+
+    fn name_below(&mut self, key: Key, sub: &str, federated: Option<&DomainName>) -> Option<DomainName> {
+        if self.answers.has(key) {
+            return self.one(key, DomainName::parse);
+        }
+        match federated?.child(sub) {
+            Ok(name) => Some(name),
+            Err(error) => {
+                let why = format!("`{sub}` in front of the federated domain is no usable name: {error}");
+                self.problems.push(Problem::missing(key, why));
+                None
+            }
+        }
+    }
+
+    fn admin(&mut self, email: Option<&Email>) -> Admin {
+        let username = self.one(Key::AdminUsername, Username::parse).unwrap_or_default();
+        let own = self.one(Key::AdminEmail, Email::parse);
+        Admin { username, email: own.or_else(|| email.cloned()), password_file: self.path(Key::AdminPasswordFile) }
+    }
+
+    fn images(&mut self) -> BTreeMap<Service, ImageRef> {
+        let images = IMAGES.iter().filter_map(|(service, key)| Some((*service, self.one(*key, ImageRef::parse)?)));
+        images.collect()
+    }
+
+    fn acme(&mut self) -> AcmeConfig {
+        let directory = self.one(Key::AcmeDirectory, values::directory).unwrap_or_else(|| LETSENCRYPT.into());
+        let given = self.one(Key::AcmeStagingDirectory, values::directory);
+        let rehearsal = self.answers.flag(Key::AcmeRehearsal);
+        let staging = match (rehearsal, given) {
+            (Some(false), _) => None,
+            (_, Some(given)) => Some(given),
+            (_, None) if directory == LETSENCRYPT => Some(LETSENCRYPT_STAGING.into()),
+            (Some(true), None) if !self.answers.has(Key::AcmeStagingDirectory) => {
+                let why = format!(
+                    "`{}` is true, but {directory} has no known directory to rehearse with",
+                    Key::AcmeRehearsal.path()
+                );
+                self.problems.push(Problem::missing(Key::AcmeStagingDirectory, why));
+                None
+            }
+            (_, None) => None,
+        };
+        AcmeConfig { directory, staging, ca: self.path(Key::AcmeCa) }
+    }
+
+    fn addresses(&mut self) -> Vec<IpAddr> {
+        let mut addresses = Vec::new();
+        for text in self.answers.list(Key::Address) {
+            match values::address(text) {
+                Ok(address) if !addresses.contains(&address) => addresses.push(address),
+                Ok(_) => {}
+                Err(refusal) => self.refuse(Key::Address, refusal),
+            }
+        }
+        addresses
+    }
+
+    fn profile_needs(&mut self, profile: Profile, mode: Mode, accepted: bool) {
+        if let Some(reason) = profile.end_of_life()
+            && mode == Mode::Unattended
+            && !accepted
+        {
+            let why = format!("the profile {} needs your consent: {reason}", profile.name());
+            self.problems.push(Problem::missing(Key::AcceptEndOfLife, why));
+        }
+        if profile == Profile::Native && !self.answers.has(Key::LicenseFile) {
+            let why = "the profile native needs a Rocket.Chat licence that includes federation";
+            self.problems.push(Problem::missing(Key::LicenseFile, why));
+        }
+    }
+
+    fn path(&mut self, key: Key) -> Option<PathBuf> {
+        self.one(key, |text| match text.trim() {
+            "" => Err(Refusal { why: "no file is named".into(), hint: "name a file, or leave the answer out".into() }),
+            _ => Ok(PathBuf::from(text)),
+        })
+    }
+
+    fn one<T, E: Into<Refusal>>(&mut self, key: Key, parse: impl Fn(&str) -> Result<T, E>) -> Option<T> {
+        let text = self.answers.text(key)?;
+        match parse(text) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.refuse(key, error.into());
+                None
+            }
+        }
+    }
+
+    fn refuse(&mut self, key: Key, refusal: Refusal) {
+        if let Some(answer) = self.answers.get(key) {
+            self.problems.push(Problem::wrong(key, &answer.source, refusal.why, refusal.hint));
+        }
+    }
+}
+
+/// The key of every image that can be replaced.
+pub(super) const IMAGES: [(Service, Key); 5] = [
+    (Service::Gateway, Key::ImageGateway),
+    (Service::Homeserver, Key::ImageHomeserver),
+    (Service::Mongodb, Key::ImageMongodb),
+    (Service::Postgres, Key::ImagePostgres),
+    (Service::Rocketchat, Key::ImageRocketchat),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::error::Explain;
+
+    fn config(text: &str, mode: Mode) -> Result<Config, ConfigError> {
+        Config::from_answers(&Answers::from_toml(text, Path::new("answers.toml")).unwrap(), mode)
+    }
+
+    #[test]
+    fn one_line_is_enough_where_somebody_confirms() {
+        let config = config("federated_domain = \"example.org\"", Mode::Interactive).unwrap();
+        assert_eq!(config.names.chat.as_str(), "chat.example.org");
+        assert_eq!(config.names.matrix.as_str(), "matrix.example.org");
+        assert_eq!(config.names.apex, Apex::Here);
+        assert_eq!(config.profile, Profile::Dendrite);
+        assert_eq!(config.admin.username.as_str(), "admin");
+        assert_eq!(config.acme.staging.as_deref(), Some(LETSENCRYPT_STAGING));
+    }
+
+    #[test]
+    fn names_may_coincide_and_then_the_apex_is_here() {
+        let text = "federated_domain = \"chat.example.org\"\nchat_domain = \"chat.example.org\"\napex = \"elsewhere\"";
+        let names = config(text, Mode::Interactive).unwrap().names;
+        assert_eq!(names.apex, Apex::Here);
+        assert_eq!(names.served().len(), 2);
+        let text = "federated_domain = \"example.org\"\napex = \"elsewhere\"";
+        assert_eq!(config(text, Mode::Interactive).unwrap().names.apex, Apex::Elsewhere);
+    }
+
+    #[test]
+    fn only_lets_encrypt_is_rehearsed_by_itself() {
+        let staging = |acme: &str| {
+            let text = format!("federated_domain = \"example.org\"\n[acme]\n{acme}");
+            config(&text, Mode::Interactive).unwrap().acme.staging
+        };
+        assert!(staging("").is_some());
+        assert!(staging("rehearsal = false").is_none());
+        assert!(staging("directory = \"https://acme.example.org/dir\"").is_none());
+        let own = "directory = \"https://acme.example.org/dir\"\nstaging_directory = \"https://acme.example.org/test\"";
+        assert_eq!(staging(own).as_deref(), Some("https://acme.example.org/test"));
+    }
+
+    #[test]
+    fn wrong_answers_are_told_before_the_wizard_asks_and_missing_ones_are_not() {
+        let answers = |text| Answers::from_toml(text, Path::new("answers.toml")).unwrap();
+        assert!(Config::check_given(&answers("profile = \"native\"")).is_ok());
+        assert!(Config::check_given(&answers("chat_domain = \"chat\"")).is_err());
+    }
+
+    #[test]
+    fn all_problems_are_told_at_once_with_their_places() {
+        let s = "federated_domain = \"example.org\"\naccept_end_of_life = true\n";
+        let cases = [
+            "email = \"you@example.org\"".to_owned(),
+            "federated_domain = \"example.org\"".into(),
+            "federated_domain = \"example.org\"\nprofile = \"synapse\"".into(),
+            "federated_domain = \"example.org\"\nprofile = \"native\"".into(),
+            format!("{s}chat_domain = \"https://chat.example.org\""),
+            format!("{s}profile = \"dendrit\""),
+            format!("{s}address = [\"198.51.100.10\", \"here\"]"),
+            format!("{s}[acme]\ndirectory = \"https://acme.example.org/dir\"\nrehearsal = true"),
+            format!("{s}[admin]\npassword_file = 'x'\nusername = \"Ada\"\n[images]\nmongodb = \"mongo\""),
+            format!("federated_domain = \"{}example.org\"\naccept_end_of_life = true", "abc.".repeat(54)),
+            "federated_domain = \"Example.org\"\nemail = \"you\"\nproxy = \"nginx\"".into(),
+        ];
+        let table = cases.map(|text| {
+            let error = config(&text, Mode::Unattended).err();
+            let told = error.map(|error| format!("{error}\n  hint: {}", error.hint().unwrap()));
+            format!("{text}\n→ {}\n", told.unwrap_or_else(|| "taken".into()))
+        });
+        insta::assert_snapshot!(table.join("\n"));
+    }
+}

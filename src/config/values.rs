@@ -1,0 +1,186 @@
+//! One answer at a time: text in, a proven value out, or the reason and what to type instead.
+//!
+//! The wizard checks with these as somebody types, and [`super::Config::from_answers`] reads with them, so neither
+//! takes what the other refuses.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
+
+use url::{Host, Url};
+
+use super::{Apex, Profile, Proxy};
+use crate::answers::nearest;
+use crate::domain::{DomainError, EmailError, ImageError, UsernameError};
+
+/// Why a text is not taken, and what to type instead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The reason.
+    pub why: String,
+    /// What to type instead.
+    pub hint: String,
+}
+
+impl Refusal {
+    fn new(why: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { why: why.into(), hint: hint.into() }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; {}", self.why, self.hint)
+    }
+}
+
+macro_rules! refusal_from {
+    ($($error:ident),*) => {$(
+        impl From<$error> for Refusal {
+            fn from(error: $error) -> Self {
+                Self::new(error.to_string(), error.hint())
+            }
+        }
+    )*};
+}
+refusal_from!(DomainError, EmailError, ImageError, UsernameError);
+
+/// Reads a profile's name.
+pub fn profile(text: &str) -> Result<Profile, Refusal> {
+    word("a profile", text, &Profile::ALL.map(|profile| (profile.name(), profile)))
+}
+
+/// Reads who answers on ports 80 and 443.
+pub fn proxy(text: &str) -> Result<Proxy, Refusal> {
+    word("a proxy", text, &[("gateway", Proxy::Gateway), ("host", Proxy::Host), ("none", Proxy::None)])
+}
+
+/// Reads who answers for the federated domain.
+pub fn apex(text: &str) -> Result<Apex, Refusal> {
+    word("a place for the apex", text, &[("here", Apex::Here), ("elsewhere", Apex::Elsewhere)])
+}
+
+/// Reads an address that others may reach this machine at.
+pub fn address(text: &str) -> Result<IpAddr, Refusal> {
+    let hint = "write an address such as `198.51.100.10` or `2001:db8::1`";
+    match text.parse::<IpAddr>() {
+        Ok(ip) if ip.is_unspecified() || ip.is_multicast() => {
+            Err(Refusal::new(format!("`{text}` is not the address of one machine"), hint))
+        }
+        Ok(ip) => Ok(ip),
+        Err(_) => Err(Refusal::new(format!("`{text}` is not an IP address"), hint)),
+    }
+}
+
+/// Reads an ACME directory: `https` only, since whoever answers there decides who gets the certificate.
+pub fn directory(text: &str) -> Result<String, Refusal> {
+    let url = parse(text)?;
+    match url.scheme() {
+        "https" => Ok(url.to_string()),
+        _ => Err(not_https(text)),
+    }
+}
+
+/// Reads the federation tester's address: `https`, or `http` on this machine or its own networks. No final slash.
+pub fn federation_tester(text: &str) -> Result<String, Refusal> {
+    let url = parse(text)?;
+    let near = url.host().is_some_and(|host| is_near(&host));
+    match url.scheme() {
+        "https" => {}
+        "http" if near => {}
+        "http" => {
+            return Err(Refusal {
+                why: format!("`{text}` is public and would be asked without encryption"),
+                ..not_https(text)
+            });
+        }
+        _ => return Err(not_https(text)),
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(Refusal::new(format!("`{text}` has a part after `?` or `#`"), "give it without that part"));
+    }
+    Ok(url.as_str().trim_end_matches('/').to_owned())
+}
+
+fn parse(text: &str) -> Result<Url, Refusal> {
+    let hint = "write it in full, such as `https://acme.example.org/directory`";
+    let url = Url::parse(text.trim()).map_err(|error| Refusal::new(format!("`{text}` is not a URL: {error}"), hint))?;
+    if url.host().is_none() {
+        return Err(Refusal::new(format!("`{text}` names no host"), hint));
+    }
+    // Not repeated: what stands there may be a password.
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(Refusal::new("the URL holds a user name or a password", "give it without the part before `@`"));
+    }
+    Ok(url)
+}
+
+fn not_https(text: &str) -> Refusal {
+    let rest = text.trim().split_once("://").map_or(text, |(_, rest)| rest);
+    Refusal::new(format!("`{text}` does not start with `https://`"), format!("type `https://{rest}`"))
+}
+
+fn is_near(host: &Host<&str>) -> bool {
+    match host {
+        Host::Ipv4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
+        Host::Ipv6(ip) => ip.is_loopback() || is_local(ip),
+        // A name without a dot is one of this machine or of its container network.
+        Host::Domain(name) => !name.contains('.') || name.ends_with(".localhost"),
+    }
+}
+
+fn is_local(ip: &Ipv6Addr) -> bool {
+    ip.is_unique_local() || ip.is_unicast_link_local()
+}
+
+fn word<T: Copy>(what: &str, text: &str, words: &[(&str, T)]) -> Result<T, Refusal> {
+    if let Some((_, value)) = words.iter().find(|(word, _)| *word == text.trim()) {
+        return Ok(*value);
+    }
+    let hint = match nearest(text, words.iter().map(|(word, _)| *word)) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => {
+            let all: Vec<String> = words.iter().map(|(word, _)| format!("`{word}`")).collect();
+            format!("it is one of {}", all.join(", "))
+        }
+    };
+    Err(Refusal::new(format!("`{text}` is not {what}"), hint))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_refusal_says_why_and_what_to_type() {
+        let show = |text: &str, refusal: Refusal| format!("{text} → {refusal}");
+        let table = [
+            show("dendrit", profile("dendrit").unwrap_err()),
+            show("conduit", profile("conduit").unwrap_err()),
+            show("nginx", proxy("nginx").unwrap_err()),
+            show("there", apex("there").unwrap_err()),
+            show("198.51.100", address("198.51.100").unwrap_err()),
+            show("0.0.0.0", address("0.0.0.0").unwrap_err()),
+            show("acme.example.org", directory("acme.example.org").unwrap_err()),
+            show("http://127.0.0.1/d", directory("http://127.0.0.1/d").unwrap_err()),
+            show("mailto:x", directory("mailto:x").unwrap_err()),
+            show("https://me:hunter2@x.org", directory("https://me:hunter2@x.org").unwrap_err()),
+            show("http://example.org", federation_tester("http://example.org").unwrap_err()),
+            show("ftp://127.0.0.1", federation_tester("ftp://127.0.0.1").unwrap_err()),
+            show("https://example.org/?a", federation_tester("https://example.org/?a").unwrap_err()),
+        ];
+        insta::assert_snapshot!(table.join("\n"));
+    }
+
+    #[test]
+    fn a_tester_may_be_near() {
+        for (text, kept) in [
+            ("https://tester.example.org/", "https://tester.example.org"),
+            ("http://127.0.0.1:8080/", "http://127.0.0.1:8080"),
+            ("http://10.0.0.5/x", "http://10.0.0.5/x"),
+            ("http://[fd00::1]:80", "http://[fd00::1]"),
+            ("http://relay:9000", "http://relay:9000"),
+        ] {
+            assert_eq!(federation_tester(text).unwrap(), kept);
+        }
+    }
+}

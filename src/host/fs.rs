@@ -1,0 +1,156 @@
+//! Files: written whole or not at all, with their mode from the first byte on.
+
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// Owner and permission bits of a file or directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Access {
+    /// Permission bits, e.g. `0o600`.
+    pub mode: u32,
+    /// Numeric owner.
+    pub uid: u32,
+    /// Numeric group.
+    pub gid: u32,
+}
+
+impl Access {
+    /// Root's own, with these permission bits.
+    pub const fn root(mode: u32) -> Self {
+        Self { mode, uid: 0, gid: 0 }
+    }
+}
+
+/// A file operation that failed, with the path.
+#[derive(Debug, thiserror::Error)]
+#[error("could not {what} `{}`", path.display())]
+pub struct FileError {
+    what: &'static str,
+    path: PathBuf,
+    source: io::Error,
+}
+
+impl FileError {
+    pub(super) fn new(what: &'static str, path: &Path, source: io::Error) -> Self {
+        Self { what, path: path.into(), source }
+    }
+
+    /// The kind of the cause.
+    pub fn kind(&self) -> io::ErrorKind {
+        self.source.kind()
+    }
+}
+
+impl crate::error::Explain for FileError {
+    fn hint(&self) -> Option<String> {
+        let path = self.path.display();
+        Some(match self.source.kind() {
+            io::ErrorKind::PermissionDenied => "run it as root: put `sudo` in front of the command".into(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                format!("make room on the disk that holds {path} (`df -h`), then run the same command again")
+            }
+            io::ErrorKind::ReadOnlyFilesystem => format!("{path} is on a read-only file system (`findmnt -T {path}`)"),
+            io::ErrorKind::NotFound => format!("check the path with `ls -l {path}`"),
+            _ => format!("look at it with `ls -ld {path}`"),
+        })
+    }
+}
+
+/// Reads a file; `None` if there is none.
+pub fn read(path: &Path) -> Result<Option<Vec<u8>>, FileError> {
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(FileError::new("read", path, error)),
+    }
+}
+
+/// Reads a text file; `None` if there is none.
+pub fn read_text(path: &Path) -> Result<Option<String>, FileError> {
+    let text = read(path)?.map(String::from_utf8).transpose();
+    text.map_err(|error| FileError::new("read", path, io::Error::new(io::ErrorKind::InvalidData, error.utf8_error())))
+}
+
+/// Owner and mode of what is there; `None` if nothing is.
+pub fn access(path: &Path) -> Result<Option<Access>, FileError> {
+    match std::fs::symlink_metadata(path) {
+        Ok(meta) => Ok(Some(Access { mode: meta.mode() & 0o7777, uid: meta.uid(), gid: meta.gid() })),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(FileError::new("look at", path, error)),
+    }
+}
+
+/// Writes a file whole or not at all: a temporary file beside it, synced, renamed, and the directory synced.
+pub fn write(path: &Path, bytes: &[u8], access: Access) -> Result<(), FileError> {
+    let temporary = beside(path);
+    let result = write_new(&temporary, bytes, access).and_then(|()| std::fs::rename(&temporary, path));
+    if let Err(error) = result {
+        let _ = std::fs::remove_file(&temporary);
+        return Err(FileError::new("write", path, error));
+    }
+    path.parent().map_or(Ok(()), sync_directory)
+}
+
+/// Makes a directory with this owner and mode, and those above it with mode 0755.
+pub fn create_directory(path: &Path, access: Access) -> Result<(), FileError> {
+    std::fs::create_dir_all(path).map_err(|error| FileError::new("create", path, error))?;
+    give(path, access)
+}
+
+/// Sets owner and mode.
+pub fn give(path: &Path, access: Access) -> Result<(), FileError> {
+    std::os::unix::fs::chown(path, Some(access.uid), Some(access.gid))
+        .and_then(|()| std::fs::set_permissions(path, std::fs::Permissions::from_mode(access.mode)))
+        .map_err(|error| FileError::new("give away", path, error))
+}
+
+/// Removes a file; that there is none is fine.
+pub fn remove(path: &Path) -> Result<(), FileError> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(FileError::new("remove", path, error)),
+        _ => Ok(()),
+    }
+}
+
+fn beside(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.{}.new", std::process::id()))
+}
+
+fn write_new(path: &Path, bytes: &[u8], access: Access) -> io::Result<()> {
+    let _ = std::fs::remove_file(path);
+    // 0600 until it belongs to its owner: a secret is never readable by others, not even for a moment.
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(bytes)?;
+    std::os::unix::fs::fchown(&file, Some(access.uid), Some(access.gid))?;
+    file.set_permissions(std::fs::Permissions::from_mode(access.mode))?;
+    file.sync_all()
+}
+
+fn sync_directory(path: &Path) -> Result<(), FileError> {
+    std::fs::File::open(path).and_then(|dir| dir.sync_all()).map_err(|error| FileError::new("sync", path, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_write_leaves_the_old_file_and_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        let mine =
+            Access { mode: 0o640, uid: rustix::process::getuid().as_raw(), gid: rustix::process::getgid().as_raw() };
+        write(&path, b"old", mine).unwrap();
+        assert_eq!(super::access(&path).unwrap(), Some(mine));
+        // A directory cannot be replaced by a file: the rename fails after the temporary file was written.
+        let busy = dir.path().join("busy");
+        std::fs::create_dir(&busy).unwrap();
+        std::fs::write(busy.join("x"), "x").unwrap();
+        let error = write(&busy, b"new", mine).unwrap_err();
+        assert!(error.to_string().contains("could not write"));
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);
+        assert_eq!(read(&path).unwrap().unwrap(), b"old");
+    }
+}

@@ -1,0 +1,37 @@
+//! Where things live on the machine, said once.
+//!
+//! Paths are those of production; [`crate::host::Host::path`] puts the root directory in front of them, which is `/`
+//! except in tests.
+
+use std::path::{Path, PathBuf};
+
+use crate::config::Service;
+
+/// The configuration a person may edit; `rcfed apply` reads it.
+pub const CONFIG: &str = "/etc/rcfed/config.toml";
+/// A registration token that was typed into the wizard, 0600; the configuration names this file.
+pub const REGISTRATION_TOKEN: &str = "/etc/rcfed/registration_token";
+/// Everything rcfed writes that is not configuration.
+pub const STATE: &str = "/var/lib/rcfed";
+/// The journal of what rcfed did to this machine.
+pub const RECEIPT: &str = "/var/lib/rcfed/receipt.jsonl";
+/// Locked with flock while a command changes the machine.
+pub const LOCK: &str = "/var/lib/rcfed/lock";
+/// Generated secrets, one file each, 0600.
+pub const SECRETS: &str = "/var/lib/rcfed/secrets";
+/// ACME account and challenge answers.
+pub const ACME: &str = "/var/lib/rcfed/acme";
+/// Answers to HTTP-01 challenges; the gateway serves this directory on port 80.
+pub const CHALLENGES: &str = "/var/lib/rcfed/acme/challenges";
+/// The pair the gateway serves: `fullchain.pem` and `privkey.pem`.
+pub const CERTIFICATE: &str = "/var/lib/rcfed/certificate";
+
+/// The directory mounted read-only at [`MOUNT`] in the container of `service`.
+///
+/// A directory and not a file: after an atomic rename a single-file mount would still show the old file.
+pub fn service(service: Service) -> PathBuf {
+    Path::new(STATE).join("services").join(service.name())
+}
+
+/// Where the directory of [`service`] appears inside the container.
+pub const MOUNT: &str = "/run/rcfed";

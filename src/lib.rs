@@ -1,0 +1,34 @@
+//! rcfed: from a bare server to a federated Rocket.Chat with one command.
+//!
+//! Answers become a proven [`config::Config`], a config becomes a [`topology::Topology`], and a topology becomes
+//! files and steps. All of that is pure. Only what lives below [`host`], [`acme`], [`dns`], [`rocketchat`] and
+//! [`relay`] talks to the outside, always through addresses that a test can point at a real server.
+
+pub mod acme;
+pub mod answers;
+pub mod apply;
+pub mod cli;
+pub mod compat;
+pub mod config;
+pub mod domain;
+pub mod error;
+pub mod host;
+pub mod layout;
+#[cfg(test)]
+mod loopback;
+pub mod machine;
+pub mod matrix;
+pub mod plan;
+pub mod receipt;
+pub mod relay;
+pub mod relay_image;
+pub mod render;
+pub mod renew;
+pub mod rocketchat;
+pub mod secrets;
+pub mod sizes;
+pub mod status;
+pub mod step;
+pub mod summary;
+pub mod topology;
+pub mod ui;
