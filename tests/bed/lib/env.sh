@@ -7,14 +7,15 @@ RCFED_ROOT=$D_ROOT
 DOCKER_HOST=unix://$D_SOCKET
 SSL_CERT_FILE=$PKI/bundle.pem
 FEDERATION_TESTER_HOST=http://$NET4.1:8090
+RCFED_STATE=$STATE
 RCFED_BED_DIR=$STATE
 RCFED_BED_NS=$PREFIX
 RCFED_BED_NAMESERVER=$NET4.53
 RCFED_BED_ZONE=$ZONE
-RCFED_BED_ACME=https://acme.bed.test:14000/dir
-RCFED_BED_ACME_STAGING=https://acme-staging.bed.test:14000/dir
-RCFED_BED_ACME_MANAGEMENT=https://acme.bed.test:15000
-RCFED_BED_CA_FILE=$PKI/ca.crt
+ACME_DIRECTORY=https://acme.bed.test:14000/dir
+ACME_STAGING=https://acme-staging.bed.test:14000/dir
+ACME_MANAGEMENT=https://acme.bed.test:15000
+ACME_CA=$PKI/ca.crt
 RCFED_BED_IPV4=$NET4.$D_HOST
 RCFED_BED_IPV6=$NET6:$D_HOST
 RCFED_BED_INET_IPV4=$NET4.1
@@ -44,7 +45,8 @@ run_in() { # VIEW CMD…
     [ $# -gt 0 ] || die 'which command?'
     need_root
     unset "${OUTSIDE[@]}"
-    while read -r line; do export "${line?}"; done < <(env_lines)
+    # rcfed takes RCFED_STATE, which is for scripts, for an answer.
+    while read -r line; do export "${line?}"; done < <(env_lines | grep -v ^RCFED_STATE=)
     export REQUESTS_CA_BUNDLE=$PKI/bundle.pem
     in_view "$view" "$@"
 }
