@@ -9,6 +9,8 @@ use crate::config::Service;
 
 /// The configuration a person may edit; `rcfed apply` reads it.
 pub const CONFIG: &str = "/etc/rcfed/config.toml";
+/// A registration token that was typed into the wizard, 0600; the configuration names this file.
+pub const REGISTRATION_TOKEN: &str = "/etc/rcfed/registration_token";
 /// Everything rcfed writes that is not configuration.
 pub const STATE: &str = "/var/lib/rcfed";
 /// The journal of what rcfed did to this machine.

@@ -5,6 +5,7 @@
 //! [`relay`] talks to the outside, always through addresses that a test can point at a real server.
 
 pub mod answers;
+pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod error;

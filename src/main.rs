@@ -1,5 +1,48 @@
 //! Parses, runs, and turns an error and its hint into stderr and an exit code.
 
-fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+use rcfed::cli::Cli;
+use rcfed::error::{Error, Result};
+use rcfed::ui::Ui;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version go to stdout, the rest to stderr; that nobody reads them is no error of ours.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let context = cli.global.context();
+    let ui = context.ui.clone();
+    match run(cli, context) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report(&error, &ui);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn run(cli: Cli, context: rcfed::cli::Context) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::new(format!("could not start: {error}"), "see `ulimit -a` and `df -h`"))?;
+    let outcome = runtime.block_on(cli.command.run(context));
+    // A question that was interrupted still waits for its line on a thread; it is not waited for.
+    runtime.shutdown_background();
+    outcome
+}
+
+fn report(error: &Error, ui: &Ui) {
+    let mut text = format!("{} {}\n", ui.bold(&ui.red("error:")), error.message());
+    if let Some(hint) = error.hint() {
+        text.push_str(&format!("\n{} {hint}\n", ui.bold("hint:")));
+    }
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }

@@ -1,0 +1,157 @@
+//! `rcfed init`: answers from everywhere, the rest asked, the plan shown and confirmed; only then is anything written.
+
+mod summary;
+mod wizard;
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+pub use summary::summary;
+pub use wizard::{Lookup, Lookups};
+
+use super::Context;
+use crate::answers::{AnswerFlags, Answers};
+use crate::config::{Config, Mode};
+use crate::error::{Error, Result};
+use crate::host::{Host, fs};
+use crate::layout;
+use crate::secrets::Secret;
+use crate::ui::prompt;
+
+/// Ask, show the plan, and set everything up
+///
+/// Each answer is taken from its flag, or else from its variable (RCFED_CHAT_DOMAIN for --chat-domain), or else from the
+/// answers file; only the rest is asked. Secrets are given as files, never by value.
+#[derive(Args, Clone, Debug)]
+#[command(
+    after_help = "Examples:\n  sudo rcfed init\n  sudo rcfed init --federated-domain example.org --email you@example.org\n  sudo rcfed init --answers answers.toml --yes --no-input"
+)]
+pub struct InitArgs {
+    /// File with answers [default: the configuration of an earlier run]
+    #[arg(long, value_name = "FILE", env = "RCFED_ANSWERS", hide_env_values = true)]
+    pub answers: Option<PathBuf>,
+    /// One flag for each answer.
+    #[command(flatten)]
+    pub flags: AnswerFlags,
+}
+
+/// A confirmed configuration of which nothing is written yet.
+#[derive(Debug)]
+pub struct Gathered {
+    /// The configuration.
+    pub config: Config,
+    /// A registration token that was typed; the configuration names the file it goes to.
+    pub token: Option<Secret>,
+}
+
+impl InitArgs {
+    /// Gathers and keeps the configuration.
+    pub async fn run(self, context: Context) -> Result<()> {
+        let gathered = self.gather(&context, Lookups::none()).await?;
+        gathered.write(&context.host)?;
+        let path = context.host.path(layout::CONFIG);
+        context.ui.say(&format!("Wrote {}.", path.display()));
+        Ok(())
+    }
+
+    /// Everything up to and with the confirmation. Reads, looks up and asks; writes nothing.
+    pub async fn gather(self, context: &Context, lookups: Lookups) -> Result<Gathered> {
+        let given = self.given(context)?;
+        Config::check_given(&given)?;
+        let asks = context.input.asks();
+        let (answers, token) = match asks {
+            true => wizard::ask(given, lookups).await?,
+            false => (given, None),
+        };
+        let mut config = Config::from_answers(&answers, if asks { Mode::Interactive } else { Mode::Unattended })?;
+        if token.is_some() {
+            config.rocketchat.registration_token_file = Some(context.host.path(layout::REGISTRATION_TOKEN));
+        }
+        check_files(&config, token.is_some())?;
+        confirm(&config, context, asks).await?;
+        // Whoever confirms has read it in the summary; `apply` and the timer, which ask nobody, find it accepted.
+        config.accept_end_of_life |= asks && config.profile.end_of_life().is_some();
+        Ok(Gathered { config, token })
+    }
+
+    fn given(self, context: &Context) -> Result<Answers> {
+        let environment = Answers::from_env(std::env::vars_os())?;
+        let kept = context.host.path(layout::CONFIG);
+        let file = match self.answers {
+            Some(path) => Answers::from_file(&path)?,
+            None if fs::access(&kept)?.is_some() => {
+                context.ui.say(&format!("Using the answers of an earlier run in {}.", kept.display()));
+                Answers::from_file(&kept)?
+            }
+            None => Answers::default(),
+        };
+        Ok(self.flags.0.over(environment).over(file))
+    }
+}
+
+impl Gathered {
+    /// Keeps configuration and token on the machine, for root only.
+    pub fn write(&self, host: &Host) -> Result<()> {
+        let path = host.path(layout::CONFIG);
+        if let Some(directory) = path.parent() {
+            fs::create_directory(directory, fs::Access::root(0o755))?;
+        }
+        if let Some(token) = &self.token {
+            let path = host.path(layout::REGISTRATION_TOKEN);
+            fs::write(&path, token.expose().as_bytes(), fs::Access::root(0o600))?;
+        }
+        fs::write(&path, self.config.to_toml().as_bytes(), fs::Access::root(0o600))?;
+        Ok(())
+    }
+}
+
+/// Files that answers name must be there before anything is built on them.
+fn check_files(config: &Config, token_was_typed: bool) -> Result<()> {
+    let token = config.rocketchat.registration_token_file.as_ref().filter(|_| !token_was_typed);
+    let files = [
+        ("password", config.admin.password_file.as_ref()),
+        ("registration token", token),
+        ("licence", config.rocketchat.license_file.as_ref()),
+        ("certificate authority's root", config.acme.ca.as_ref()),
+    ];
+    for (what, path) in files {
+        let Some(path) = path else { continue };
+        let shown = path.display();
+        match fs::read_text(path)? {
+            Some(text) if !text.trim().is_empty() => {}
+            Some(_) => {
+                return Err(Error::usage(
+                    format!("the file with the {what}, `{shown}`, is empty"),
+                    "put it into the file",
+                ));
+            }
+            None => {
+                let hint = format!("check the path with `ls -l {shown}`");
+                return Err(Error::usage(format!("the file with the {what}, `{shown}`, is not there"), hint));
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn confirm(config: &Config, context: &Context, asks: bool) -> Result<()> {
+    let plan = summary(config);
+    if asks {
+        // Shown even when quiet: nobody can confirm what they have not seen.
+        let question = move |prompt: &prompt::Prompt| {
+            prompt.note(&plan);
+            Ok(prompt.confirm("Go ahead?")?)
+        };
+        return match prompt::ask(question).await? {
+            true => Ok(()),
+            false => Err(Error::new("not confirmed", "Nothing has been changed. `sudo rcfed init` asks again")),
+        };
+    }
+    context.ui.say(&plan);
+    if context.input.yes {
+        return Ok(());
+    }
+    let hint = "read the plan, then add `--yes` to the command. Nothing has been changed";
+    Err(Error::usage("nobody is there to confirm: this is not a terminal, or --no-input was given", hint))
+}

@@ -1,0 +1,153 @@
+//! What is about to happen, before anything has: names, servers, ports, time, and what a person should know first.
+
+use std::fmt::Write;
+
+use crate::config::{Apex, Config, LETSENCRYPT, Profile, Proxy};
+
+/// The plan in words, ending with "Nothing has been changed yet."
+pub fn summary(config: &Config) -> String {
+    let mut text = format!("\nA federated Rocket.Chat for {}\n\n", config.names.federated);
+    for (label, lines) in [
+        ("Names", names(config)),
+        ("Servers", vec![servers(config.profile)]),
+        ("Ports", vec![ports(config.proxy).to_owned()]),
+        ("Certificate", vec![certificate(config)]),
+        ("Administrator", vec![administrator(config)]),
+        ("Takes", vec![minutes(config.profile).to_owned()]),
+    ] {
+        for (index, line) in lines.iter().enumerate() {
+            let label = if index == 0 { label } else { "" };
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "  {label:<14} {line}");
+        }
+    }
+    text.push_str("\nWhat you should know first\n\n");
+    for point in honest(config) {
+        let _ = writeln!(text, "  - {}", point.replace('\n', "\n    "));
+    }
+    text.push_str("\nNothing has been changed yet.");
+    text
+}
+
+fn names(config: &Config) -> Vec<String> {
+    let names = &config.names;
+    let width = [&names.federated, &names.chat, &names.matrix].map(|name| name.as_str().len());
+    let width = width.into_iter().max().unwrap_or_default();
+    let homeserver = if config.profile.has_homeserver() { "the homeserver" } else { "federation" };
+    let line = |name: &dyn std::fmt::Display, what: &str| format!("{:<width$}  {what}", name.to_string());
+    vec![
+        line(&names.federated, &format!("people are @user:{}, for ever", names.federated)),
+        line(&names.chat, "Rocket.Chat"),
+        line(&names.matrix, homeserver),
+    ]
+}
+
+fn servers(profile: Profile) -> String {
+    match profile {
+        Profile::Dendrite => "Rocket.Chat 7.10, MongoDB, Dendrite, PostgreSQL, rcfed relay, nginx",
+        Profile::Synapse => "Rocket.Chat 7.10, MongoDB, Synapse, PostgreSQL, nginx",
+        Profile::Native => "Rocket.Chat 8.5 LTS, MongoDB, nginx",
+    }
+    .to_owned()
+}
+
+fn ports(proxy: Proxy) -> &'static str {
+    match proxy {
+        Proxy::Gateway => "80 and 443 on all addresses; published ports bypass ufw",
+        Proxy::Host => "none of its own: your nginx gets one site file and forwards to 127.0.0.1",
+        Proxy::None => "none of its own: your proxy forwards to 127.0.0.1",
+    }
+}
+
+fn certificate(config: &Config) -> String {
+    let names = config.names.served().len();
+    let authority = if config.acme.directory == LETSENCRYPT { "Let's Encrypt" } else { &config.acme.directory };
+    let rehearsal =
+        if config.acme.staging.is_some() { ", rehearsed with its staging first" } else { ", without rehearsal" };
+    let plural = if names == 1 { "name" } else { "names" };
+    format!("one for {names} {plural} from {authority}{rehearsal}")
+}
+
+fn administrator(config: &Config) -> String {
+    let password = match config.admin.password_file.as_ref() {
+        Some(path) => format!("password from {}", path.display()),
+        None => "a password is made and shown at the end".into(),
+    };
+    format!("{}; {password}", config.admin.username)
+}
+
+fn minutes(profile: Profile) -> &'static str {
+    match profile {
+        Profile::Dendrite | Profile::Synapse => "5 to 10 minutes, most of it downloading images",
+        Profile::Native => "5 to 8 minutes, most of it downloading images",
+    }
+}
+
+fn honest(config: &Config) -> Vec<String> {
+    let mut points =
+        vec![format!("`{}` can never be changed: other servers know people and rooms by it.", config.names.federated)];
+    if config.names.apex == Apex::Elsewhere {
+        points.push(format!(
+            "{0} stays with its web site, which must forward two paths; rcfed shows which.\nUntil it does, nobody \
+             outside finds you. Other Rocket.Chats also ask {0} whether\na user exists, which a static web site cannot \
+             answer.",
+            config.names.federated
+        ));
+    }
+    if config.profile.end_of_life().is_some() {
+        points.push(
+            "Rocket.Chat 7.10 is past its end of life (2026-07-10): no security fixes, and the\nofficial mobile apps and \
+             push notifications refuse it. The web client works."
+                .into(),
+        );
+        points.push("Without an enterprise licence its bridge federates one-to-one conversations only.".into());
+        points.push(
+            "Some rooms of other servers have a version the bridge cannot read; they are refused\nwith the reason. \
+             Start conversations from Rocket.Chat."
+                .into(),
+        );
+    } else {
+        points.push(
+            "Federation works only if the licence includes it; when it ends, such rooms become\nread-only.".into(),
+        );
+    }
+    points.push("End-to-end encrypted rooms cannot be read.".into());
+    let registered = config.rocketchat.registration_token_file.is_some() || config.rocketchat.license_file.is_some();
+    if !registered {
+        points.push(
+            "No registration token was given: Rocket.Chat may make the workspace read-only. You can\nadd one later, and \
+             rcfed checks it by really sending a message."
+                .into(),
+        );
+    }
+    points
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::answers::Answers;
+    use crate::config::Mode;
+
+    #[test]
+    fn the_plan_in_words() {
+        let files = [
+            "federated_domain = \"example.org\"",
+            "federated_domain = \"chat.example.org\"\nchat_domain = \"chat.example.org\"\nprofile = \"synapse\"\n\
+             proxy = \"host\"\n[acme]\ndirectory = \"https://ca.example.net/dir\"\n[rocketchat]\n\
+             registration_token_file = \"/root/token\"\n[admin]\npassword_file = \"/root/password\"",
+            "federated_domain = \"example.org\"\napex = \"elsewhere\"\nprofile = \"native\"\nproxy = \"none\"\n\
+             [rocketchat]\nlicense_file = \"/root/license\"",
+        ];
+        let texts = files.map(|text| {
+            let answers = Answers::from_toml(text, Path::new("answers.toml")).unwrap();
+            summary(&Config::from_answers(&answers, Mode::Interactive).unwrap())
+        });
+        for line in texts.iter().flat_map(|text| text.lines()) {
+            assert!(line.chars().count() <= 100, "{line}");
+        }
+        insta::assert_snapshot!(texts.join("\n\n────\n"));
+    }
+}

@@ -1,0 +1,16 @@
+//! `rcfed relay`: what the relay's container runs.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// Run the service between Dendrite and Rocket.Chat's bridge
+#[derive(Args, Clone, Debug)]
+pub struct RelayArgs {
+    /// Its configuration
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Ask a running relay whether it is well, and end with its answer
+    #[arg(long)]
+    pub check: bool,
+}
