@@ -11,6 +11,7 @@ pub mod error;
 pub mod host;
 pub mod layout;
 pub mod matrix;
+pub mod render;
 pub mod secrets;
 pub mod sizes;
 pub mod ui;
