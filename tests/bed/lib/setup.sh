@@ -84,8 +84,8 @@ setup_done() {
 }
 
 verb_setup() {
-    setup_done && return 0
     setup_packages
+    setup_done && return 0
     setup_synapse
     setup_target
     [ -d /etc/docker ] || install -d /etc/docker # where each droplet gets a file system of its own
