@@ -23,34 +23,21 @@ pub struct Manner {
     pub may_install: bool,
     /// A terminal is there to show a password on.
     pub terminal: bool,
-    /// The certificate is not rehearsed.
-    pub no_rehearsal: bool,
 }
 
 /// Makes the machine match `config`, and says how it went.
 pub async fn deploy(host: Host, config: Config, ui: &Ui, manner: Manner, command: &str) -> Result<Outcome> {
-    if !rustix::process::geteuid().is_root() {
-        return Err(Error::new(
-            format!("`rcfed {command}` changes the machine and needs root"),
-            format!("run `sudo rcfed {command}`"),
-        ));
-    }
-    let new = fs::read(&host.path(layout::RECEIPT))?.is_none();
-    if new {
-        let findings = preflight::run(&host, &config, ui).await;
-        preflight::verdict(&findings)?;
-    }
+    need_root(command)?;
     if !apt::docker_installed() && !Path::new(host.docker.trim_start_matches("unix://")).exists() {
         if !manner.may_install {
-            return Err(Error::new("Docker is not installed", "install it with `sudo apt-get install docker.io`, or say `--yes`"));
+            return Err(Error::new(
+                "Docker is not installed",
+                "install it with `sudo apt-get install docker.io`, or say `--yes`",
+            ));
         }
         apt::install_docker(ui).await?;
     }
-    let sizes = preflight::sizes(&host);
-    let mut config = config;
-    if manner.no_rehearsal {
-        config.acme.staging = None;
-    }
+    let sizes = preflight::sizes();
     let mut machine = Machine::new(host, config, &sizes, ui.clone())?;
     machine.connect().await?;
     fs::create_directory(&machine.path(layout::STATE), Access::root(0o755))?;
@@ -72,19 +59,21 @@ pub async fn deploy(host: Host, config: Config, ui: &Ui, manner: Manner, command
     Ok(outcome)
 }
 
-/// Writes the configuration where `apply` finds it, keeping what was there before.
-pub fn keep_config(host: &Host, config: &Config) -> Result<()> {
-    let path = host.path(layout::CONFIG);
-    let text = config.to_toml();
-    let old = fs::read_text(&path)?;
-    if old.as_deref() == Some(&text) {
+/// Whether DNS and the machine allow a new deployment, before anything is touched.
+pub async fn check(host: &Host, config: &Config, ui: &Ui) -> Result<()> {
+    need_root("init")?;
+    if fs::read(&host.path(layout::RECEIPT))?.is_some() {
+        // What an earlier run began is looked at step by step.
         return Ok(());
     }
-    if let Some(parent) = path.parent() {
-        fs::create_directory(parent, Access::root(0o755))?;
+    let findings = preflight::run(host, config, ui).await;
+    Ok(preflight::verdict(&findings)?)
+}
+
+fn need_root(command: &str) -> Result<()> {
+    if rustix::process::geteuid().is_root() {
+        return Ok(());
     }
-    if let Some(old) = old {
-        fs::write(&path.with_extension("toml.before"), old.as_bytes(), Access::root(0o600))?;
-    }
-    Ok(fs::write(&path, text.as_bytes(), Access::root(0o600))?)
+    let message = format!("`rcfed {command}` changes the machine and needs root");
+    Err(Error::new(message, format!("run `sudo rcfed {command}`")))
 }

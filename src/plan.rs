@@ -82,11 +82,8 @@ impl Plan {
                 ImageSource::Own => None,
             },
         });
-        let step = |step: Step| PlannedStep {
-            id: step.id(),
-            summary: step.summary(topology),
-            needs: step.needs(topology),
-        };
+        let step =
+            |step: Step| PlannedStep { id: step.id(), summary: step.summary(topology), needs: step.needs(topology) };
         Self {
             schema_version: 1,
             names: Names {
@@ -122,7 +119,11 @@ impl Plan {
             count("secret:")
         ));
         for service in &self.services {
-            line(format!("{:<14} {}", service.service.to_string(), service.image.as_deref().unwrap_or("made from this binary")));
+            line(format!(
+                "{:<14} {}",
+                service.service.to_string(),
+                service.image.as_deref().unwrap_or("made from this binary")
+            ));
         }
         line(String::new());
         let small = ["file:", "directory:", "secret:", "volume:", "network"];
@@ -163,10 +164,8 @@ pub fn diff(host: &Host, topology: &Topology) -> Result<String> {
 /// Replaces lines of a file on disk that hold a secret by the redacted wanted line at the same place, so that a diff
 /// neither shows a secret nor hides that another line changed.
 fn hide(there: &str, template: &str) -> String {
-    let with_marks: Vec<(&str, &str)> = template
-        .lines()
-        .filter_map(|line| line.split_once("@secret:").map(|(before, _)| (before, line)))
-        .collect();
+    let with_marks: Vec<(&str, &str)> =
+        template.lines().filter_map(|line| line.split_once("@secret:").map(|(before, _)| (before, line))).collect();
     let hidden = |line: &str| match with_marks.iter().find(|(before, _)| line.starts_with(before)) {
         Some((_, marked)) => render::redact(marked),
         None => line.to_string(),

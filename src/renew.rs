@@ -23,7 +23,10 @@ pub async fn renew(machine: &Machine, force: bool) -> Result<Renewal> {
     let names = machine.config.names.served();
     match store.describe()? {
         None => {
-            return Err(Error::new("there is no certificate to renew", "run `sudo rcfed apply`, which gets the first one"));
+            return Err(Error::new(
+                "there is no certificate to renew",
+                "run `sudo rcfed apply`, which gets the first one",
+            ));
         }
         Some(Ok(old)) if !force && old.key_matches && old.covers(&names) && !old.due(now) => {
             return Ok(Renewal::NotDue(old.days_left(now)));

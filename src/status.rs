@@ -118,7 +118,9 @@ impl Status {
         }
         lines.push(match &self.certificate {
             None => ui.red("  certificate  none"),
-            Some(c) => format!("  certificate  {} days left, until {} ({})", c.days_left, c.not_after, c.names.join(", ")),
+            Some(c) => {
+                format!("  certificate  {} days left, until {} ({})", c.days_left, c.not_after, c.names.join(", "))
+            }
         });
         lines.push(match &self.federation {
             None => format!("  federation   {}", ui.yellow("not checked yet")),
@@ -145,5 +147,9 @@ fn word(state: &RunState) -> &'static str {
 
 fn certificate(about: Certificate) -> CertificateStatus {
     let days_left = about.days_left(jiff::Timestamp::now());
-    CertificateStatus { names: about.names, not_after: about.not_after.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(), days_left }
+    CertificateStatus {
+        names: about.names,
+        not_after: about.not_after.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        days_left,
+    }
 }

@@ -22,10 +22,7 @@ pub enum Password {
 pub fn summary(machine: &Machine, password: Password) -> Result<String> {
     let names = &machine.config.names;
     let admin = &machine.config.admin.username;
-    let mut lines = vec![
-        format!("Rocket.Chat    https://{}", names.chat),
-        format!("Administrator  {admin}"),
-    ];
+    let mut lines = vec![format!("Rocket.Chat    https://{}", names.chat), format!("Administrator  {admin}")];
     let file = format!("{}/{}", layout::SECRETS, SecretName::AdminPassword.name());
     match password {
         Password::Known => {}
@@ -54,6 +51,8 @@ pub fn summary(machine: &Machine, password: Password) -> Result<String> {
     }
     lines.push(String::new());
     lines.push(format!("Config {}, secrets {}, receipt {}", layout::CONFIG, layout::SECRETS, layout::RECEIPT));
-    lines.push("Next: `rcfed status`, `sudo rcfed logs rocketchat`; change the config and run `sudo rcfed apply`".into());
+    lines.push(
+        "Next: `rcfed status`, `sudo rcfed logs rocketchat`; change the config and run `sudo rcfed apply`".into(),
+    );
     Ok(lines.join("\n"))
 }

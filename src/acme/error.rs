@@ -165,7 +165,7 @@ impl Explain for AcmeError {
                 "limits end by themselves only; they are listed at https://letsencrypt.org/docs/rate-limits/".into()
             }
             Self::Limited { authority, .. } => format!("{authority} sets this limit; it ends by itself"),
-            Self::Pair { source, .. } => source.hint(),
+            Self::Pair { source, .. } => return source.hint(),
             Self::Problem { kind, .. } if kind == "badNonce" => "run the same command again".into(),
             Self::Problem { kind, .. } if kind == "externalAccountRequired" => {
                 "choose an authority that needs no contract, such as Let's Encrypt".into()

@@ -14,7 +14,7 @@ use hyper::{Method, Request, Uri};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::{Client as Hyper, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
-use instant_acme::{BodyWrapper, BytesResponse, HttpClient};
+use instant_acme::{BodyWrapper, BytesResponse, HttpClient, Problem};
 use jiff::{SignedDuration, Timestamp};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 
@@ -36,6 +36,7 @@ struct Inner {
     hyper: Hyper<HttpsConnector<HttpConnector>, BodyWrapper<Bytes>>,
     directory: Uri,
     authority: Authority,
+    patience: Duration,
     retry_after: Mutex<Option<Timestamp>>,
 }
 
@@ -44,6 +45,10 @@ impl Client {
     ///
     /// It trusts the machine's roots (those of `SSL_CERT_FILE` if that is set) and the certificates in `ca_pem`.
     pub fn new(directory: &str, ca_pem: Option<&[u8]>) -> Result<Self, Trouble> {
+        Self::with_patience(directory, ca_pem, REQUEST)
+    }
+
+    fn with_patience(directory: &str, ca_pem: Option<&[u8]>, patience: Duration) -> Result<Self, Trouble> {
         let uri: Uri = directory.parse().map_err(|_| Trouble::NotAUrl(format!("`{directory}`")))?;
         if uri.scheme_str() != Some("https") || uri.host().is_none() {
             // RFC 8555 §6.1: HTTPS is not optional.
@@ -62,7 +67,7 @@ impl Client {
         let https = HttpsConnectorBuilder::new().with_tls_config(tls).https_only().enable_http1().wrap_connector(tcp);
         let hyper = Hyper::builder(TokioExecutor::new()).build(https);
         let authority = Authority::of(directory);
-        Ok(Self(Arc::new(Inner { hyper, directory: uri, authority, retry_after: Mutex::new(None) })))
+        Ok(Self(Arc::new(Inner { hyper, directory: uri, authority, patience, retry_after: Mutex::new(None) })))
     }
 
     /// Who is asked.
@@ -75,7 +80,7 @@ impl Client {
         *self.0.retry_after.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn send(&self, mut request: Request<BodyWrapper<Bytes>>) -> Result<BytesResponse, Trouble> {
+    async fn send(&self, mut request: Request<BodyWrapper<Bytes>>) -> Result<BytesResponse, instant_acme::Error> {
         let is_directory = request.method() == Method::GET && *request.uri() == self.0.directory;
         name_ourselves(request.headers_mut());
         let exchange = async {
@@ -84,19 +89,23 @@ impl Client {
             let body = Limited::new(body, LONGEST).collect().await.map_err(|error| Trouble::of(&*error))?;
             Ok((parts, body.to_bytes()))
         };
-        let (parts, body) = match tokio::time::timeout(REQUEST, exchange).await {
-            Ok(answer) => answer?,
-            Err(_) => return Err(Trouble::Silent(REQUEST.as_secs())),
+        let (parts, body) = match tokio::time::timeout(self.0.patience, exchange).await {
+            Ok(answer) => answer.map_err(pack)?,
+            Err(_) => return Err(pack(Trouble::Silent(self.0.patience.as_secs()))),
         };
         let retry_after = wait_until(&parts.headers, Timestamp::now());
         *self.0.retry_after.lock().unwrap_or_else(PoisonError::into_inner) = retry_after;
         let status = parts.status.as_u16();
         let json = serde_json::from_slice::<serde_json::Value>(&body).ok().filter(serde_json::Value::is_object);
         if status >= 400 && json.is_none() && (status >= 429 || !is_directory) {
-            return Err(Trouble::Status { status, retry_after });
+            return Err(pack(Trouble::Status { status, retry_after }));
         }
         if is_directory && let Some(why) = not_a_directory(status, json.as_ref()) {
-            return Err(Trouble::NotADirectory { url: self.0.directory.to_string(), why });
+            // Only for this one request does the library not look at the status.
+            if let Some(problem) = json.and_then(problem) {
+                return Err(problem.into());
+            }
+            return Err(pack(Trouble::NotADirectory { url: self.0.directory.to_string(), why }));
         }
         Ok(BytesResponse { parts, body: Box::new(body) })
     }
@@ -108,10 +117,18 @@ impl HttpClient for Client {
         request: Request<BodyWrapper<Bytes>>,
     ) -> Pin<Box<dyn Future<Output = Result<BytesResponse, instant_acme::Error>> + Send>> {
         let client = self.clone();
-        Box::pin(
-            async move { client.send(request).await.map_err(|trouble| instant_acme::Error::Other(Box::new(trouble))) },
-        )
+        Box::pin(async move { client.send(request).await })
     }
+}
+
+fn pack(trouble: Trouble) -> instant_acme::Error {
+    instant_acme::Error::Other(Box::new(trouble))
+}
+
+/// A problem document of ACME (RFC 8555 §6.7), and no other.
+fn problem(json: serde_json::Value) -> Option<Problem> {
+    let is_ours = json["type"].as_str().is_some_and(|kind| kind.starts_with("urn:ietf:params:acme:error:"));
+    is_ours.then(|| serde_json::from_value(json).ok()).flatten()
 }
 
 fn roots(ca_pem: Option<&[u8]>) -> Result<rustls::RootCertStore, Trouble> {
@@ -142,9 +159,6 @@ fn name_ourselves(headers: &mut HeaderMap) {
 /// RFC 8555 §7.1.1: what every directory has.
 fn not_a_directory(status: u16, json: Option<&serde_json::Value>) -> Option<String> {
     let Some(json) = json else { return Some(format!("the answer is not JSON (status {status})")) };
-    if json.get("type").is_some_and(|kind| kind.as_str().is_some_and(|kind| kind.contains(":acme:"))) {
-        return None;
-    }
     let missing = ["newNonce", "newAccount", "newOrder"].into_iter().find(|key| !json[*key].is_string())?;
     Some(format!("the answer (status {status}) has no `{missing}`"))
 }
@@ -190,5 +204,16 @@ mod tests {
         for url in ["http://ca.example/dir", "ca.example", "https://", ""] {
             assert!(matches!(Client::new(url, None), Err(Trouble::NotAUrl(_))), "{url}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_never_answers_is_left() {
+        // It takes the connection, which the kernel does, and nothing else.
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("https://{}/dir", silent.local_addr().unwrap());
+        let client = Client::with_patience(&url, None, Duration::from_secs(1)).unwrap();
+        let request = Request::get(&url).body(BodyWrapper::default()).unwrap();
+        let error = client.send(request).await.err().unwrap();
+        assert_eq!(error.to_string(), Trouble::Silent(1).to_string());
     }
 }

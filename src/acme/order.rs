@@ -171,6 +171,8 @@ impl Job<'_> {
         }
         let authority = self.client.authority().clone();
         if !failures.is_empty() {
+            // The authority's order is no order at all; ours puts the federated name first.
+            failures.sort_by_key(|failure| self.names.iter().position(|name| **name == failure.name));
             return AcmeError::Refused { authority, failures };
         }
         match order.state().error.as_ref() {

@@ -6,6 +6,7 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::domain::DomainName;
+use crate::error::Explain;
 use crate::secrets::Secret;
 
 /// What a web server needs to answer for its names.
@@ -135,13 +136,12 @@ pub enum PairError {
     },
 }
 
-impl PairError {
-    /// An exact command, or a fact that was observed.
-    pub fn hint(&self) -> String {
-        match self {
+impl Explain for PairError {
+    fn hint(&self) -> Option<String> {
+        Some(match self {
             Self::NotYet { .. } | Self::Expired { .. } => "see whether the clock is right with `timedatectl`".into(),
             _ => "run the same command again; the certificate in use, if any, was not touched".into(),
-        }
+        })
     }
 }
 

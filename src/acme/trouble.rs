@@ -50,28 +50,28 @@ pub enum Trouble {
 impl Trouble {
     /// Names the cause of a failed request.
     pub(super) fn of(error: &(dyn StdError + 'static)) -> Self {
-        let mut cause = Some(error);
+        let mut next = Some(error);
         let mut last = error.to_string();
-        while let Some(error) = cause {
+        while let Some(error) = next {
             last = error.to_string();
+            if last.starts_with("dns error") {
+                return Self::NoAddress;
+            }
             if let Some(error) = error.downcast_ref::<rustls::Error>() {
                 return Self::Tls(tls(error));
             }
+            next = error.source();
             if let Some(error) = error.downcast_ref::<io::Error>() {
-                // An `io::Error` made from another error hides it from `source`.
-                if let Some(inner) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-                    return Self::Tls(tls(inner));
-                }
                 match error.kind() {
                     io::ErrorKind::ConnectionRefused => return Self::Refused,
                     io::ErrorKind::TimedOut => return Self::Silent(super::http::CONNECT.as_secs()),
                     _ => {}
                 }
+                // An `io::Error` made from another error has that one's source, and not itself, as its source.
+                if let Some(inner) = error.get_ref() {
+                    next = Some(inner);
+                }
             }
-            if last.starts_with("dns error") {
-                return Self::NoAddress;
-            }
-            cause = error.source();
         }
         Self::Unreachable(last)
     }

@@ -11,7 +11,9 @@ use crate::ui::Ui;
 
 /// Whether an engine is installed at all, running or not.
 pub fn docker_installed() -> bool {
-    ["/usr/bin/dockerd", "/usr/sbin/dockerd", "/usr/local/bin/dockerd"].iter().any(|path| std::path::Path::new(path).exists())
+    ["/usr/bin/dockerd", "/usr/sbin/dockerd", "/usr/local/bin/dockerd"]
+        .iter()
+        .any(|path| std::path::Path::new(path).exists())
 }
 
 /// Installs `docker.io` with apt, waiting at most 5 minutes for another package manager to finish.
@@ -26,7 +28,12 @@ pub async fn install_docker(ui: &Ui) -> Result<()> {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .map_err(|error| Error::new(format!("could not run apt-get: {error}"), "install Docker yourself, then run the same command again"))?;
+            .map_err(|error| {
+                Error::new(
+                    format!("could not run apt-get: {error}"),
+                    "install Docker yourself, then run the same command again",
+                )
+            })?;
         let mut last = String::new();
         if let Some(stdout) = child.stdout.take() {
             let mut lines = BufReader::new(stdout).lines();

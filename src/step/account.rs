@@ -45,6 +45,11 @@ pub(crate) async fn with_token(machine: &Machine) -> Result<Option<Client>> {
     Ok(Some(client(machine).await?.with_token(&token)?))
 }
 
+/// Logs in with the password rcfed knows and takes a new token.
+pub(crate) async fn renew_token(machine: &Machine) -> Result<()> {
+    apply(machine).await.map(|_| ())
+}
+
 async fn client(machine: &Machine) -> Result<Client> {
     let Some(base) = machine.url(Service::Rocketchat, 3000).await? else {
         return Err(Error::new("Rocket.Chat does not run", "run `sudo rcfed apply`"));

@@ -15,7 +15,9 @@ pub(super) fn inspect(machine: &Machine) -> Result<State> {
         Some(Ok(certificate)) if !certificate.covers(&machine.config.names.served()) => {
             State::Differs("it does not cover all names".into())
         }
-        Some(Ok(certificate)) if certificate.due(jiff::Timestamp::now()) => State::Differs("it is due for renewal".into()),
+        Some(Ok(certificate)) if certificate.due(jiff::Timestamp::now()) => {
+            State::Differs("it is due for renewal".into())
+        }
         Some(Ok(_)) => State::Current,
     })
 }

@@ -8,6 +8,7 @@ use crate::host::fs::{self, Access};
 use crate::machine::Machine;
 use crate::receipt::Undo;
 use crate::render;
+use crate::secrets::Secret;
 use crate::topology::{Directory, File};
 
 pub(super) fn inspect_directory(machine: &Machine, directory: &Directory) -> Result<State> {
@@ -31,7 +32,7 @@ pub(super) fn inspect(machine: &Machine, file: &File) -> Result<State> {
     // A secret that is not there yet: the file cannot be as wanted.
     let Ok(text) = resolved(machine, file) else { return Ok(State::Differs("its secrets".into())) };
     Ok(match fs::read(&path)? {
-        Some(bytes) if bytes != text.as_bytes() => State::Differs("its content".into()),
+        Some(bytes) if bytes != text.expose().as_bytes() => State::Differs("its content".into()),
         Some(_) if access != wanted(machine, file.access) => State::Differs("owner or mode".into()),
         Some(_) => State::Current,
         None => State::Absent,
@@ -48,12 +49,12 @@ pub(super) fn undo(machine: &Machine, file: &File) -> Result<Undo> {
 
 pub(super) fn apply(machine: &Machine, file: &File) -> Result<String> {
     let text = resolved(machine, file)?;
-    fs::write(&machine.path(&file.path), text.as_bytes(), wanted(machine, file.access))?;
+    fs::write(&machine.path(&file.path), text.expose().as_bytes(), wanted(machine, file.access))?;
     Ok(String::new())
 }
 
 /// The file's text with the secrets in it.
-pub(super) fn resolved(machine: &Machine, file: &File) -> Result<String> {
+pub(super) fn resolved(machine: &Machine, file: &File) -> Result<Secret> {
     let secret = |name| machine.secrets.get(name).ok().flatten();
     render::resolve(&file.text, &secret)
         .map_err(|error| Error::new(format!("could not fill in {}: {error}", file.path.display()), "run `rcfed apply`"))

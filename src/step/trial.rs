@@ -43,7 +43,7 @@ async fn attempt(machine: &Machine, phase: Phase, directory: &std::path::Path) -
         if let Some(parent) = path.parent() {
             fs::create_directory(parent, Access::root(0o750))?;
         }
-        fs::write(&path, file::resolved(machine, file)?.as_bytes(), Access::root(0o640))?;
+        fs::write(&path, file::resolved(machine, file)?.expose().as_bytes(), Access::root(0o640))?;
     }
     let Some(image) = machine.image(Service::Gateway).await? else {
         return Err(Error::new("there is no gateway image to try the configuration with", "run `sudo rcfed apply`"));

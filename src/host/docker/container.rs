@@ -109,16 +109,16 @@ impl Docker {
         Ok(text.lines().map(|line| line.trim_end().to_string()).filter(|line| !line.is_empty()).collect())
     }
 
-    /// Hands every line a container prints to `print`, from the last `lines` on, for ever if `follow`.
+    /// Hands every line a container prints to `print`, from the last `lines` (or `all`) on, for ever if `follow`.
     pub async fn logs(
         &self,
         name: &str,
-        lines: usize,
+        lines: &str,
         follow: bool,
         mut print: impl FnMut(&str),
     ) -> Result<(), DockerError> {
         let builder = LogsOptionsBuilder::default().stdout(true).stderr(true).follow(follow);
-        let mut logs = self.api.logs(name, Some(builder.tail(&lines.to_string()).build()));
+        let mut logs = self.api.logs(name, Some(builder.tail(lines).build()));
         while let Some(part) = logs.next().await {
             let part = part.map_err(|e| DockerError::call("read the log of", name, e))?.into_bytes();
             print(String::from_utf8_lossy(&part).trim_end());

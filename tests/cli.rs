@@ -1,0 +1,123 @@
+//! The real binary without a terminal: exit codes, what goes to stdout, and every sentence on stderr.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+/// Runs the binary in `root` with nothing of this process's environment but `variables`.
+fn rcfed(root: &Path, words: &[&str], variables: &[(&str, &str)]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_rcfed"))
+        .args(words)
+        .current_dir(root)
+        .env_clear()
+        .env("RCFED_ROOT", root)
+        .envs(variables.iter().copied())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn every_refusal_without_a_terminal() {
+    let dir = tempfile::tempdir().unwrap();
+    let answers = "federated_domain = \"example.org\"\nchat_domian = \"chat.example.org\"\n";
+    std::fs::write(dir.path().join("slip.toml"), answers).unwrap();
+    let answers = "federated_domain = \"example.org\"\nemail = \"you\"\n";
+    std::fs::write(dir.path().join("answers.toml"), answers).unwrap();
+    std::fs::write(dir.path().join("empty"), "").unwrap();
+    let domain = ["init", "--federated-domain", "example.org", "--accept-end-of-life"];
+    let cases: [(&[&str], &[(&str, &str)]); 10] = [
+        (&["init"], &[]),
+        (&domain, &[]),
+        (&["init", "--yes", "--federated-domain", "example.org"], &[]),
+        (&["init", "--answers", "slip.toml"], &[]),
+        (&["init", "--answers", "absent.toml"], &[]),
+        (&["init", "--answers", "answers.toml", "--yes", "--chat-domain", "Chat"], &[("RCFED_PROFILE", "dendrit")]),
+        (&["init", "--yes"], &[("RCFED_CHAT_DOMIAN", "chat.example.org")]),
+        (
+            &["init", "--yes", "--federated-domain", "example.org"],
+            &[("RCFED_ACCEPT_END_OF_LIFE", "1"), ("RCFED_ADMIN_PASSWORD_FILE", "absent")],
+        ),
+        (
+            &["init", "--yes", "--federated-domain", "example.org"],
+            &[("RCFED_ACCEPT_END_OF_LIFE", "1"), ("RCFED_ADMIN_PASSWORD_FILE", "empty")],
+        ),
+        (&["init", "--yes", "--federated-domain", "example.org", "--profile", "native"], &[]),
+    ];
+    let texts = cases.map(|(words, variables)| {
+        let output = rcfed(dir.path(), words, variables);
+        assert_eq!(output.status.code(), Some(2), "{words:?}");
+        assert!(output.stdout.is_empty(), "{words:?}");
+        let variables: String = variables.iter().map(|(name, value)| format!("{name}={value} ")).collect();
+        let text = stderr(&output).replace(&dir.path().display().to_string(), "/here");
+        // The plan is snapshotted where it is made.
+        let text = text.split_once("Nothing has been changed yet.\n").map_or(text.as_str(), |(_, rest)| rest);
+        format!("$ {variables}rcfed {}\n{text}", words.join(" "))
+    });
+    assert!(!dir.path().join("etc").exists());
+    insta::assert_snapshot!(texts.join("\n"));
+}
+
+#[test]
+fn stdout_is_for_data_only() {
+    let dir = tempfile::tempdir().unwrap();
+    let version = rcfed(dir.path(), &["version"], &[]);
+    assert_eq!(version.status.code(), Some(0));
+    assert_eq!(version.stdout, format!("rcfed {}\n", env!("CARGO_PKG_VERSION")).into_bytes());
+    assert!(version.stderr.is_empty());
+
+    let refused = rcfed(dir.path(), &["stauts"], &[]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(refused.stdout.is_empty());
+    assert!(!stderr(&refused).contains('\x1b'), "colour without a terminal");
+
+    let help = rcfed(dir.path(), &["--help"], &[]);
+    assert_eq!(help.status.code(), Some(0));
+    assert!(help.stderr.is_empty() && !help.stdout.is_empty());
+}
+
+#[test]
+fn answers_of_every_kind_make_one_configuration() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("SKIPPED: only root can write what belongs to root");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let answers = "federated_domain = \"file.example\"\nchat_domain = \"chat.file.example\"\nemail = \"file@file.example\"\n\
+                   accept_end_of_life = true\n[admin]\nusername = \"ada\"\n";
+    std::fs::write(dir.path().join("answers.toml"), answers).unwrap();
+    let words =
+        ["init", "-q", "--yes", "--no-input", "--answers", "answers.toml", "--federated-domain", "flag.example"];
+    let variables =
+        [("RCFED_FEDERATED_DOMAIN", "env.example"), ("RCFED_EMAIL", "env@env.example"), ("RCFED_BED_X", "1")];
+    let output = rcfed(dir.path(), &words, &variables);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(output.stdout.is_empty() && output.stderr.is_empty(), "{}", stderr(&output));
+    let kept = std::fs::read_to_string(dir.path().join("etc/rcfed/config.toml")).unwrap();
+    for line in [
+        "federated_domain = \"flag.example\"",
+        "chat_domain = \"chat.file.example\"",
+        "matrix_domain = \"matrix.flag.example\"",
+        "email = \"env@env.example\"",
+        "username = \"ada\"",
+    ] {
+        assert!(kept.contains(line), "{line}\n{kept}");
+    }
+    // A second run needs no answers: it finds those of the first.
+    let again = rcfed(dir.path(), &["init", "-q", "--yes"], &[]);
+    assert_eq!(again.status.code(), Some(0), "{}", stderr(&again));
+    assert_eq!(std::fs::read_to_string(dir.path().join("etc/rcfed/config.toml")).unwrap(), kept);
+}
+
+#[test]
+fn a_reader_that_went_away_is_no_failure() {
+    for verb in ["--help", "version"] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let status = Command::new(env!("CARGO_BIN_EXE_rcfed")).arg(verb).stdout(writer).status().unwrap();
+        assert_eq!(status.code(), Some(0), "{verb}");
+    }
+}
