@@ -3,8 +3,10 @@
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+type Variables<'a> = &'a [(&'a str, &'a str)];
+
 /// Runs the binary in `root` with nothing of this process's environment but `variables`.
-fn rcfed(root: &Path, words: &[&str], variables: &[(&str, &str)]) -> Output {
+fn rcfed(root: &Path, words: &[&str], variables: Variables) -> Output {
     Command::new(env!("CARGO_BIN_EXE_rcfed"))
         .args(words)
         .current_dir(root)
@@ -29,7 +31,7 @@ fn every_refusal_without_a_terminal() {
     std::fs::write(dir.path().join("answers.toml"), answers).unwrap();
     std::fs::write(dir.path().join("empty"), "").unwrap();
     let domain = ["init", "--federated-domain", "example.org", "--accept-end-of-life"];
-    let cases: [(&[&str], &[(&str, &str)]); 10] = [
+    let cases: [(&[&str], Variables); 10] = [
         (&["init"], &[]),
         (&domain, &[]),
         (&["init", "--yes", "--federated-domain", "example.org"], &[]),
