@@ -6,6 +6,7 @@
 
 pub mod answers;
 pub mod config;
+pub mod dns;
 pub mod domain;
 pub mod error;
 pub mod host;
