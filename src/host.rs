@@ -1,6 +1,7 @@
 //! The only doors to the machine. Each door is an address, so that a test can point it at a real server of its own.
 
 pub mod fs;
+pub mod net;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
