@@ -11,5 +11,6 @@ pub mod domain;
 pub mod error;
 pub mod host;
 pub mod layout;
+pub mod preflight;
 pub mod secrets;
 pub mod ui;
