@@ -83,9 +83,10 @@ impl Lookup {
         Self { resolvers, port: 53, each: Duration::from_secs(3), overall: Duration::from_secs(8) }
     }
 
-    /// Looks every name up, all at once. Takes [`Lookup::overall`] at most; what is not known by then is a
+    /// Looks every name up, each once, all at the same time. Takes [`Lookup::overall`] at most; what is not known by then is a
     /// [`Fault::Timeout`].
     pub async fn all<'a>(&self, names: impl IntoIterator<Item = &'a DomainName>) -> BTreeMap<DomainName, Seen> {
+        let names: BTreeSet<&DomainName> = names.into_iter().collect();
         let looked = names.into_iter().map(|name| async move { (name.clone(), self.name(name).await) });
         join_all(looked).await.into_iter().collect()
     }

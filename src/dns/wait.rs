@@ -38,7 +38,7 @@ pub enum WaitError {
     #[error("interrupted while waiting for DNS")]
     Interrupted(Box<Judgement>),
     /// The time is over.
-    #[error("DNS is still not right after {} minutes: {wrong}", .waited.as_secs().div_ceil(60))]
+    #[error("DNS is still not right after {waited:?}: {wrong}")]
     Deadline {
         /// How long it was.
         waited: Duration,
