@@ -1,5 +1,6 @@
 //! The only doors to the machine. Each door is an address, so that a test can point it at a real server of its own.
 
+pub mod facts;
 pub mod fs;
 pub mod net;
 

@@ -10,7 +10,8 @@ use std::path::Path;
 
 use crate::dns::is_private;
 
-pub use ports::{Listener, listeners};
+pub(super) use ports::process;
+pub use ports::{Listener, Process, listeners};
 
 /// The link-local address at which clouds tell a machine about itself.
 pub const METADATA: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::new(169, 254, 169, 254)), 80);
