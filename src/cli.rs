@@ -24,6 +24,7 @@ use crate::config::{Config, Mode};
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::layout;
+use crate::machine::{self, Machine};
 use crate::ui::{Ui, Verbosity};
 
 /// From a bare server to a federated Rocket.Chat with one command.
@@ -154,8 +155,15 @@ impl Command {
     pub async fn run(self, context: Context) -> Result<()> {
         match self {
             Self::Init(args) => args.run(context).await,
+            Self::Plan(args) => args.run(context).await,
+            Self::Render(args) => args.run(context).await,
+            Self::Apply(args) => args.run(context).await,
+            Self::Status(args) => args.run(context).await,
+            Self::Logs(args) => args.run(context).await,
+            Self::Admin(args) => args.run(context).await,
+            Self::Renew(args) => args.run(context).await,
+            Self::Relay(args) => args.run().await,
             Self::Version(args) => args.run(context).await,
-            _ => Err(Error::new("this verb is not in this build", "`rcfed version` tells which build this is")),
         }
     }
 }
@@ -174,6 +182,14 @@ pub fn load(answers: Option<&Path>, host: &Host, mode: Mode) -> Result<Config> {
         }
     };
     Ok(Config::from_answers(&answers, mode)?)
+}
+
+/// The deployment that the kept configuration describes, with its engine connected.
+pub async fn machine(context: Context) -> Result<Machine> {
+    let config = load(None, &context.host, Mode::Unattended)?;
+    let mut machine = Machine::new(context.host, config, &machine::sizes(), context.ui)?;
+    machine.connect().await?;
+    Ok(machine)
 }
 
 fn nameserver(text: &str) -> Result<SocketAddr, String> {

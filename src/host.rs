@@ -1,6 +1,14 @@
 //! The only doors to the machine. Each door is an address, so that a test can point it at a real server of its own.
 
+pub mod apt;
+pub mod docker;
+pub mod facts;
 pub mod fs;
+pub mod http;
+pub mod lock;
+pub mod net;
+pub mod secrets;
+pub mod tls;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

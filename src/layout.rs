@@ -23,7 +23,7 @@ pub const SECRETS: &str = "/var/lib/rcfed/secrets";
 pub const ACME: &str = "/var/lib/rcfed/acme";
 /// Answers to HTTP-01 challenges; the gateway serves this directory on port 80.
 pub const CHALLENGES: &str = "/var/lib/rcfed/acme/challenges";
-/// The pair the gateway serves: `fullchain.pem` and `privkey.pem`.
+/// The pair the gateway serves: `pair.pem` holds the chain and the key ([`crate::acme::Store`]).
 pub const CERTIFICATE: &str = "/var/lib/rcfed/certificate";
 
 /// The directory mounted read-only at [`MOUNT`] in the container of `service`.

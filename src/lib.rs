@@ -4,12 +4,34 @@
 //! files and steps. All of that is pure. Only what lives below [`host`], [`acme`], [`dns`], [`rocketchat`] and
 //! [`relay`] talks to the outside, always through addresses that a test can point at a real server.
 
+pub mod acme;
 pub mod answers;
+pub mod apply;
 pub mod cli;
+pub mod compat;
 pub mod config;
+pub mod deploy;
+pub mod dns;
 pub mod domain;
 pub mod error;
 pub mod host;
 pub mod layout;
+#[cfg(test)]
+mod loopback;
+pub mod machine;
+pub mod matrix;
+pub mod plan;
+pub mod preflight;
+pub mod receipt;
+pub mod relay;
+pub mod relay_image;
+pub mod render;
+pub mod renew;
+pub mod rocketchat;
 pub mod secrets;
+pub mod sizes;
+pub mod status;
+pub mod step;
+pub mod summary;
+pub mod topology;
 pub mod ui;

@@ -92,6 +92,31 @@ pub enum SecretName {
 }
 
 impl SecretName {
+    /// All of them, in alphabetical order.
+    pub const ALL: [Self; 16] = [
+        Self::AdminPassword,
+        Self::AsToken,
+        Self::AppserviceId,
+        Self::FormSecret,
+        Self::HsToken,
+        Self::License,
+        Self::MacaroonKey,
+        Self::MongoAdmin,
+        Self::MongoKeyfile,
+        Self::MongoRocketchat,
+        Self::PersonalAccessToken,
+        Self::PostgresHomeserver,
+        Self::RegistrationSharedSecret,
+        Self::RegistrationToken,
+        Self::SigningKey,
+        Self::SigningKeyId,
+    ];
+
+    /// The secret of that file name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|secret| secret.name() == name)
+    }
+
     /// The file name below [`crate::layout::SECRETS`].
     pub fn name(self) -> &'static str {
         match self {

@@ -13,6 +13,7 @@ pub use wizard::{Lookup, Lookups};
 use super::Context;
 use crate::answers::{AnswerFlags, Answers};
 use crate::config::{Config, Mode};
+use crate::deploy::{Manner, check, deploy};
 use crate::error::{Error, Result};
 use crate::host::{Host, fs};
 use crate::layout;
@@ -49,9 +50,10 @@ impl InitArgs {
     /// Gathers and keeps the configuration.
     pub async fn run(self, context: Context) -> Result<()> {
         let gathered = self.gather(&context, Lookups::none()).await?;
+        let manner = Manner { may_install: true, terminal: context.input.can_ask() };
+        check(&context.host, &gathered.config, &context.ui).await?;
         gathered.write(&context.host)?;
-        let path = context.host.path(layout::CONFIG);
-        context.ui.say(&format!("Wrote {}.", path.display()));
+        deploy(context.host, gathered.config, &context.ui, manner, "init").await?;
         Ok(())
     }
 

@@ -3,7 +3,11 @@
 use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 
+use super::Context;
+
 use crate::config::Service;
+use crate::error::{Error, Result};
+use crate::host::docker::Docker;
 
 /// Show what a service says
 #[derive(Args, Clone, Debug)]
@@ -27,5 +31,19 @@ impl ValueEnum for Service {
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
         Some(PossibleValue::new(self.name()))
+    }
+}
+
+impl LogsArgs {
+    /// Prints the lines on stdout.
+    pub async fn run(self, context: Context) -> Result<()> {
+        let mut docker = Docker::new(&context.host.docker)?;
+        docker.engine().await?;
+        let name = self.service.container();
+        if docker.container(&name).await?.is_none() {
+            return Err(Error::new(format!("there is no container `{name}`"), "see what runs with `rcfed status`"));
+        }
+        let tail = self.tail.map_or_else(|| "all".to_owned(), |n| n.to_string());
+        Ok(docker.logs(&name, &tail, self.follow, |line| context.ui.data(line)).await?)
     }
 }

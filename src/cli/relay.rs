@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::error::Result;
+
 /// Run the service between Dendrite and Rocket.Chat's bridge
 #[derive(Args, Clone, Debug)]
 pub struct RelayArgs {
@@ -13,4 +15,11 @@ pub struct RelayArgs {
     /// Ask a running relay whether it is well, and end with its answer
     #[arg(long)]
     pub check: bool,
+}
+
+impl RelayArgs {
+    /// Serves until it is told to stop.
+    pub async fn run(self) -> Result<()> {
+        crate::relay::run(&self.config, self.check).await
+    }
 }

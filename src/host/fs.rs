@@ -32,7 +32,7 @@ pub struct FileError {
 }
 
 impl FileError {
-    fn new(what: &'static str, path: &Path, source: io::Error) -> Self {
+    pub(super) fn new(what: &'static str, path: &Path, source: io::Error) -> Self {
         Self { what, path: path.into(), source }
     }
 

@@ -1,0 +1,49 @@
+# Everything a person or CI runs. `make demo` and `make test` do all the set-up themselves.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+export CARGO_BUILD_TARGET ?= x86_64-unknown-linux-musl
+export CARGO_TERM_PROGRESS_WHEN ?= never
+export INSTA_UPDATE ?= no
+BED := tests/bed/bed
+SCRIPTS = install.sh .ci/run tests/demo $(BED) $(wildcard tests/bed/lib/*.sh tests/bed/images/*.sh tests/bed/rootfs/*/*)
+
+.PHONY: help demo test test-all check audit bench setup build down clean
+
+help: ## Say what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+demo: setup build ## Set up everything and run a real `rcfed init` on the bed
+	tests/demo
+
+test: setup build ## All checks, and every kind of test once
+	$(MAKE) --no-print-directory check
+	cargo test --workspace --no-fail-fast
+
+test-all: setup build ## Also every combination, however long
+	$(MAKE) --no-print-directory check
+	RCFED_TEST_ALL=1 cargo test --workspace --no-fail-fast
+
+check: ## Format, lints, documentation, shell scripts
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --quiet
+	shellcheck -x $(SCRIPTS)
+
+audit: ## Licences, advisories and bans
+	command -v cargo-deny >/dev/null || env -u CARGO_BUILD_TARGET cargo install --locked cargo-deny
+	cargo deny check
+
+setup: ## Install what the bed needs (as root), or name what is missing
+	$(BED) setup
+
+build: ## Build rcfed and the stand-ins
+	cargo build --workspace --bins
+
+down: ## Stop the bed and remove its namespaces
+	$(BED) down
+
+clean: down ## Also remove what was built
+	cargo clean

@@ -1,0 +1,195 @@
+//! One order, from the first request to the chain (RFC 8555 §7.4), by HTTP-01 only.
+
+use std::path::Path;
+use std::time::Duration;
+
+use instant_acme::{AuthorizationStatus, ChallengeType, Order, OrderStatus};
+use jiff::Timestamp;
+use tokio::time::{Instant, sleep};
+
+use super::account::Account;
+use super::answers::{Answers, is_token};
+use super::error::AcmeError;
+use super::http::Client;
+use super::pair::Pair;
+use super::refusal::Refusal;
+use super::translate::{problem_of, translate};
+use crate::domain::DomainName;
+use crate::secrets::Secret;
+use crate::ui::Task;
+
+/// For a whole order.
+const DEADLINE: Duration = Duration::from_secs(90);
+/// Before the first look at an order, unless the authority says how long.
+const FIRST: Duration = Duration::from_millis(150);
+/// Between two looks, at most.
+const LAST: Duration = Duration::from_secs(2);
+/// After a first name has failed, for the verdict on the others.
+const OTHERS: Duration = Duration::from_secs(5);
+
+/// What an order needs.
+pub(super) struct Job<'a> {
+    /// The connection.
+    pub client: &'a Client,
+    /// All names of the certificate.
+    pub names: &'a [&'a DomainName],
+    /// Served by a web server at `/.well-known/acme-challenge/` of every name, on port 80.
+    pub challenge_dir: &'a Path,
+    /// Where progress is shown.
+    pub task: &'a Task,
+}
+
+impl Job<'_> {
+    /// Gets a certificate with a fresh P-256 key.
+    pub async fn issue(&self, account: &mut Account<'_>) -> Result<Pair, AcmeError> {
+        self.in_time(async {
+            let mut order = self.prove(account).await?;
+            self.task.note("fetching the certificate");
+            let key = order.finalize().await.map_err(|error| self.error(error))?;
+            self.wait(&mut order, "the certificate", OrderStatus::Valid).await?;
+            let chain = order.certificate().await.map_err(|error| self.error(error))?;
+            let fullchain_pem = chain.ok_or_else(|| self.protocol("a finished order has no certificate"))?;
+            Ok(Pair { fullchain_pem, privkey_pem: Secret::new(key) })
+        })
+        .await
+    }
+
+    /// Proves all names and asks for nothing.
+    ///
+    /// The proofs are given back, so that the next rehearsal really looks again.
+    pub async fn rehearse(&self, account: &mut Account<'_>) -> Result<(), AcmeError> {
+        self.in_time(async {
+            let mut order = self.prove(account).await?;
+            let mut authorizations = order.authorizations();
+            while let Some(authorization) = authorizations.next().await {
+                // Only the next rehearsal would notice.
+                let Ok(mut authorization) = authorization else { break };
+                let _ = authorization.refresh().await;
+                let _ = authorization.deactivate().await;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn in_time<T>(&self, work: impl Future<Output = Result<T, AcmeError>>) -> Result<T, AcmeError> {
+        tokio::time::timeout(DEADLINE, work).await.unwrap_or_else(|_| Err(self.slow("the order")))
+    }
+
+    /// Brings a new order to where the certificate can be asked for.
+    async fn prove(&self, account: &mut Account<'_>) -> Result<Order, AcmeError> {
+        self.task.note("ordering");
+        let mut order = account.order(self.names).await?;
+        // Their life ends with this function: the answers are removed, whatever happens.
+        let mut answers = Answers::new(self.challenge_dir)?;
+        self.answer(&mut order, &mut answers).await?;
+        self.task.note("waiting for the authority's look at every name");
+        match self.wait(&mut order, "its checks", OrderStatus::Ready).await {
+            Err(AcmeError::Refused { failures, .. }) if failures.is_empty() => Err(self.refused(&mut order).await),
+            Err(error) => Err(error),
+            Ok(()) => Ok(order),
+        }
+    }
+
+    /// Writes all answers first, and only then says that they are there: an error in between costs no attempt.
+    async fn answer(&self, order: &mut Order, answers: &mut Answers<'_>) -> Result<(), AcmeError> {
+        let mut authorizations = order.authorizations();
+        while let Some(authorization) = authorizations.next().await {
+            let mut authorization = authorization.map_err(|error| self.error(error))?;
+            if authorization.status != AuthorizationStatus::Pending {
+                continue;
+            }
+            let challenge = authorization.challenge(ChallengeType::Http01);
+            let challenge = challenge.ok_or_else(|| self.protocol("it offers no http-01 challenge"))?;
+            if !is_token(&challenge.token) {
+                return Err(self.protocol("a challenge's token is not base64url"));
+            }
+            answers.add(&challenge.token, challenge.key_authorization().as_str())?;
+        }
+        let mut authorizations = order.authorizations();
+        while let Some(authorization) = authorizations.next().await {
+            let mut authorization = authorization.map_err(|error| self.error(error))?;
+            if authorization.status == AuthorizationStatus::Pending
+                && let Some(mut challenge) = authorization.challenge(ChallengeType::Http01)
+            {
+                challenge.set_ready().await.map_err(|error| self.error(error))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks until the order has this status. An invalid order is [`AcmeError::Refused`] without names.
+    async fn wait(&self, order: &mut Order, what: &'static str, wanted: OrderStatus) -> Result<(), AcmeError> {
+        let deadline = Instant::now() + DEADLINE;
+        let mut pause = FIRST;
+        loop {
+            match order.state().status {
+                status if status == wanted => return Ok(()),
+                OrderStatus::Invalid => {
+                    return Err(AcmeError::Refused {
+                        authority: self.client.authority().clone(),
+                        failures: Vec::new(),
+                    });
+                }
+                _ => {}
+            }
+            let asked = self.client.retry_after().map(|until| until.duration_since(Timestamp::now()));
+            let asked = asked.and_then(|wait| Duration::try_from(wait).ok());
+            let now = asked.unwrap_or(pause);
+            if Instant::now() + now > deadline {
+                return Err(self.slow(what));
+            }
+            sleep(now).await;
+            pause = pause.mul_f32(1.5).min(LAST);
+            order.refresh().await.map_err(|error| self.error(error))?;
+        }
+    }
+
+    /// Why an order became invalid, name by name.
+    async fn refused(&self, order: &mut Order) -> AcmeError {
+        let mut failures: Vec<Refusal> = Vec::new();
+        let patience = Instant::now() + OTHERS;
+        let mut authorizations = order.authorizations();
+        while let Some(authorization) = authorizations.next().await {
+            let Ok(mut authorization) = authorization else { continue };
+            // The first failure ends the order, while other names are still being looked at.
+            while authorization.refresh().await.is_ok()
+                && authorization.status == AuthorizationStatus::Pending
+                && Instant::now() < patience
+            {
+                sleep(FIRST).await;
+            }
+            if authorization.status != AuthorizationStatus::Invalid {
+                continue;
+            }
+            let name = authorization.identifier().to_string();
+            let Some(name) = self.names.iter().find(|own| own.as_str() == name) else { continue };
+            let problem = authorization.challenges.iter().find_map(|challenge| challenge.error.as_ref());
+            let kind = problem.and_then(|problem| problem.r#type.as_deref()).unwrap_or("unknown");
+            let detail = problem.and_then(|problem| problem.detail.as_deref()).unwrap_or_default();
+            failures.push(Refusal::new(name, kind, detail));
+        }
+        let authority = self.client.authority().clone();
+        if !failures.is_empty() {
+            // The authority's order is no order at all; ours puts the federated name first.
+            failures.sort_by_key(|failure| self.names.iter().position(|name| **name == failure.name));
+            return AcmeError::Refused { authority, failures };
+        }
+        match order.state().error.as_ref() {
+            Some(problem) => problem_of(problem, authority, self.client.retry_after(), self.names),
+            None => self.protocol("the order became invalid for no reason it told"),
+        }
+    }
+
+    fn error(&self, error: instant_acme::Error) -> AcmeError {
+        translate(error, self.client, self.names)
+    }
+
+    fn protocol(&self, what: &str) -> AcmeError {
+        AcmeError::Protocol { authority: self.client.authority().clone(), what: what.to_owned() }
+    }
+
+    fn slow(&self, what: &'static str) -> AcmeError {
+        AcmeError::Slow { authority: self.client.authority().clone(), what, seconds: DEADLINE.as_secs() }
+    }
+}

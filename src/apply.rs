@@ -1,0 +1,198 @@
+//! Runs steps: whatever is ready runs at once, a failure stops what depends on it and nothing else.
+//!
+//! # Guarantees
+//! Before a step acts, the receipt says so; a step that is as wanted is not touched. Nothing is touched at all while
+//! something foreign stands in the way. The first Ctrl-C lets running steps end, the second ends the process; both can be
+//! resumed by running the same command again.
+//! # Errors
+//! All failures are reported, the first cause first.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
+use crate::error::{Error, Result};
+use crate::layout;
+use crate::machine::Machine;
+use crate::receipt::Receipt;
+use crate::step::{State, Step};
+
+/// What a run did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Ids of the steps that changed something, in the order in which they ended.
+    pub changed: Vec<String>,
+    /// How many steps were as wanted already.
+    pub unchanged: usize,
+}
+
+/// Makes everything so, and stops at the first Ctrl-C after the running steps.
+pub async fn apply(machine: &Machine, steps: Vec<Step>) -> Result<Outcome> {
+    refuse_foreign(machine, &steps).await?;
+    std::fs::create_dir_all(machine.path(layout::STATE)).map_err(|error| {
+        Error::new(
+            format!("could not create {}: {error}", layout::STATE),
+            "run it as root: put `sudo` in front of the command",
+        )
+    })?;
+    let receipt = Arc::new(Receipt::open(&machine.path(layout::RECEIPT))?);
+    let mut run =
+        Run { machine, receipt, waiting: BTreeMap::new(), done: BTreeSet::new(), outcome: Outcome::default() };
+    let known: BTreeSet<String> = steps.iter().map(Step::id).collect();
+    for (order, step) in steps.into_iter().enumerate() {
+        let needs = step.needs(&machine.topology).into_iter().filter(|id| known.contains(id)).collect();
+        run.waiting.insert(order, (step, needs));
+    }
+    run.all().await
+}
+
+struct Run<'a> {
+    machine: &'a Machine,
+    receipt: Arc<Receipt>,
+    /// Steps not yet started with what they need, in plan order.
+    waiting: BTreeMap<usize, (Step, Vec<String>)>,
+    done: BTreeSet<String>,
+    outcome: Outcome,
+}
+
+impl Run<'_> {
+    async fn all(mut self) -> Result<Outcome> {
+        let mut running: JoinSet<(String, Result<bool>)> = JoinSet::new();
+        let mut failures: Vec<(String, Error)> = Vec::new();
+        let mut interrupted = false;
+        loop {
+            if !interrupted {
+                self.start_ready(&mut running);
+            }
+            let ended = tokio::select! {
+                ended = running.join_next() => ended,
+                _ = tokio::signal::ctrl_c(), if !interrupted => {
+                    interrupted = true;
+                    self.machine.ui.say("Stopping after the running steps; press Ctrl-C again to stop now.");
+                    tokio::spawn(second_ctrl_c());
+                    continue;
+                }
+            };
+            match ended {
+                None => break,
+                Some(Ok((id, Ok(changed)))) => {
+                    if changed {
+                        self.outcome.changed.push(id.clone());
+                    } else {
+                        self.outcome.unchanged += 1;
+                    }
+                    self.done.insert(id);
+                }
+                Some(Ok((id, Err(error)))) => failures.push((id, error)),
+                Some(Err(panic)) => failures.push(("internal".into(), bug(&panic.to_string()))),
+            }
+        }
+        if !failures.is_empty() {
+            return Err(report(failures, self.waiting.len()));
+        }
+        if interrupted {
+            let left = self.waiting.len();
+            return Err(Error::interrupted(
+                format!("stopped by Ctrl-C with {left} steps left"),
+                "run `sudo rcfed apply` to go on, it continues where this stopped",
+            ));
+        }
+        if !self.waiting.is_empty() {
+            let left: Vec<String> = self.waiting.values().map(|(step, _)| step.id()).collect();
+            return Err(bug(&format!("these steps wait for each other: {}", left.join(", "))));
+        }
+        Ok(self.outcome)
+    }
+
+    fn start_ready(&mut self, running: &mut JoinSet<(String, Result<bool>)>) {
+        let ready: Vec<usize> = self
+            .waiting
+            .iter()
+            .filter(|(_, (_, needs))| needs.iter().all(|id| self.done.contains(id)))
+            .map(|(order, _)| *order)
+            .collect();
+        for order in ready {
+            if let Some((step, _)) = self.waiting.remove(&order) {
+                let (machine, receipt) = (self.machine.clone(), Arc::clone(&self.receipt));
+                running.spawn(async move { (step.id(), one(&machine, &receipt, &step).await) });
+            }
+        }
+    }
+}
+
+/// Looks, acts if needed, and looks again. Returns whether anything was changed.
+async fn one(machine: &Machine, receipt: &Receipt, step: &Step) -> Result<bool> {
+    let id = step.id();
+    match step.inspect(machine).await? {
+        State::Current => return Ok(false),
+        State::Foreign(why) => return Err(foreign(&why)),
+        State::Absent | State::Differs(_) => {}
+    }
+    let task = machine.ui.task(step.summary(&machine.topology));
+    receipt.started(&id, step.undo(machine)?)?;
+    match step.apply(machine, &task).await {
+        Ok(summary) => {
+            if let State::Differs(what) = step.inspect(machine).await? {
+                task.failed("");
+                return Err(Error::new(
+                    format!("`{id}` was done, and still differs: {what}"),
+                    "somebody else may be changing it; run the same command again",
+                ));
+            }
+            receipt.done(&id)?;
+            if step.is_small() {
+                task.unchanged()
+            } else {
+                task.done(&summary)
+            }
+            Ok(true)
+        }
+        Err(error) => {
+            task.failed("");
+            Err(error)
+        }
+    }
+}
+
+async fn refuse_foreign(machine: &Machine, steps: &[Step]) -> Result<()> {
+    let mut all = Vec::new();
+    for step in steps.iter().filter(|step| step.may_be_foreign()) {
+        if let State::Foreign(why) = step.inspect(machine).await? {
+            all.push(why);
+        }
+    }
+    if all.is_empty() { Ok(()) } else { Err(foreign(&all.join("; "))) }
+}
+
+fn foreign(why: &str) -> Error {
+    Error::new(
+        format!("something else is in the way: {why}"),
+        "rename or remove it if it is not needed (`docker ps -a`, `docker volume ls`), then run the same command again",
+    )
+}
+
+/// The first failure with its hint; the others in one line each.
+fn report(mut failures: Vec<(String, Error)>, skipped: usize) -> Error {
+    let (_, first) = failures.remove(0);
+    let mut message = first.message();
+    for (id, error) in failures {
+        message.push_str(&format!("\nalso, {id}: {}", error.message()));
+    }
+    if skipped > 0 {
+        message.push_str(&format!("\n{skipped} steps that need it were not started; everything done so far stays"));
+    }
+    let hint = first.hint().unwrap_or_default();
+    Error::new(message, if hint.is_empty() { "run `sudo rcfed apply` to try again".into() } else { hint })
+}
+
+fn bug(what: &str) -> Error {
+    Error::new(format!("rcfed itself went wrong: {what}"), "please report this; `sudo rcfed apply` may go on")
+}
+
+async fn second_ctrl_c() {
+    if tokio::signal::ctrl_c().await.is_ok() {
+        // Crash-only: what is half done is found and finished by the next run.
+        std::process::exit(130);
+    }
+}

@@ -1,0 +1,143 @@
+//! What is known to work together, with its source and date, and what each image expects of the one who runs it.
+//!
+//! Users and capabilities differ from image to image and are the usual reason for "permission denied" at the third
+//! restart. They are written down here and compared with the image's own configuration after it was pulled.
+
+use crate::config::{Config, Profile, Service};
+use crate::domain::ImageRef;
+
+/// How an image is run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// The tag rcfed was tried with.
+    pub reference: &'static str,
+    /// Last word of the entrypoint (or of the command, where there is no entrypoint) in the image's configuration.
+    pub program: &'static str,
+    /// The numeric user the container runs as; `None` keeps the image's own.
+    pub user: Option<(u32, u32)>,
+    /// Capabilities kept; all others are dropped.
+    pub capabilities: &'static [&'static str],
+    /// Whether the root file system may be read-only.
+    pub read_only: bool,
+    /// Directories that must be writable in a read-only container, with mount options.
+    pub tmpfs: &'static [(&'static str, &'static str)],
+    /// Seconds the server gets to stop before it is killed.
+    pub stop_seconds: u32,
+}
+
+/// A release that no longer gets security fixes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EndOfLife {
+    /// Product and version.
+    pub what: &'static str,
+    /// Last day of support, ISO 8601.
+    pub date: &'static str,
+}
+
+/// The group that may read the files mounted into Rocket.Chat's container.
+///
+/// The image's user id changed between releases (root, 65534, 65533), so the files belong to a group of their own
+/// which the container is given in addition, whatever its user.
+pub const ROCKETCHAT_GROUP: u32 = 64738;
+
+/// User and group of the homeservers; Synapse's image uses it (docker/start.py), Dendrite's has none of its own.
+pub const HOMESERVER_USER: (u32, u32) = (991, 991);
+
+/// User and group of the relay: nobody's.
+pub const RELAY_USER: (u32, u32) = (65532, 65532);
+
+/// The services of a profile.
+pub fn services(profile: Profile) -> &'static [Service] {
+    use Service::{Gateway, Homeserver, Mongodb, Postgres, Relay, Rocketchat};
+    match profile {
+        Profile::Dendrite => &[Gateway, Homeserver, Mongodb, Postgres, Relay, Rocketchat],
+        Profile::Synapse => &[Gateway, Homeserver, Mongodb, Postgres, Rocketchat],
+        Profile::Native => &[Gateway, Mongodb, Rocketchat],
+    }
+}
+
+/// The image of a service, or `None` for the relay, which is made from this binary.
+pub fn image(profile: Profile, service: Service) -> Option<Image> {
+    let bridge = profile != Profile::Native;
+    Some(match service {
+        // nginx's master binds and reads as root, its workers are uid 101 (nginx/docker-nginx, Dockerfile).
+        Service::Gateway => Image {
+            reference: "docker.io/library/nginx:1.28",
+            program: "/docker-entrypoint.sh",
+            user: None,
+            capabilities: &["CHOWN", "NET_BIND_SERVICE", "SETGID", "SETUID"],
+            read_only: true,
+            tmpfs: &[("/tmp", "mode=1777,size=64m"), ("/var/cache/nginx", "mode=0755"), ("/run/nginx", "mode=0755")],
+            stop_seconds: 10,
+        },
+        // Alpine without a user of its own; cgo-less on ARM (element-hq/dendrite, Dockerfile, v0.15.2 of 2025-08-15).
+        Service::Homeserver if profile == Profile::Dendrite => Image {
+            reference: "ghcr.io/element-hq/dendrite-monolith:v0.15.2",
+            program: "/usr/bin/dendrite",
+            user: Some(HOMESERVER_USER),
+            capabilities: &[],
+            read_only: true,
+            tmpfs: &[("/tmp", "mode=1777,size=256m")],
+            stop_seconds: 20,
+        },
+        // `run` mode as uid 991 neither chowns nor calls gosu (element-hq/synapse, docker/start.py).
+        Service::Homeserver => Image {
+            reference: "ghcr.io/element-hq/synapse:v1.163.2",
+            program: "/start.py",
+            user: Some(HOMESERVER_USER),
+            capabilities: &[],
+            read_only: true,
+            tmpfs: &[("/tmp", "mode=1777,size=256m")],
+            stop_seconds: 20,
+        },
+        // mongodb is 999:999 and owns /data/db in the image (docker-library/mongo). 7.0 for 7.10: its release notes name
+        // 5, 6 and 7; 8.0 for 8.5: "8.x tested" since 8.2.
+        Service::Mongodb => Image {
+            reference: if bridge { "docker.io/library/mongo:7.0" } else { "docker.io/library/mongo:8.0" },
+            program: "docker-entrypoint.sh",
+            user: Some((999, 999)),
+            capabilities: &[],
+            read_only: true,
+            tmpfs: &[("/tmp", "mode=1777,size=64m"), ("/data/configdb", "mode=0755")],
+            stop_seconds: 30,
+        },
+        // postgres is 999:999 (docker-library/postgres). Synapse wants >= 14, Dendrite >= 12.
+        Service::Postgres => Image {
+            reference: "docker.io/library/postgres:17",
+            program: "docker-entrypoint.sh",
+            user: Some((999, 999)),
+            capabilities: &[],
+            read_only: true,
+            tmpfs: &[("/tmp", "mode=1777,size=64m"), ("/var/run/postgresql", "mode=0775,uid=999,gid=999")],
+            stop_seconds: 30,
+        },
+        Service::Relay => return None,
+        // Writes below node_modules (apps engine), so no read-only root.
+        Service::Rocketchat => Image {
+            reference: if bridge {
+                "registry.rocket.chat/rocketchat/rocket.chat:7.10.15"
+            } else {
+                "registry.rocket.chat/rocketchat/rocket.chat:8.5.3"
+            },
+            program: "main.js",
+            user: None,
+            capabilities: &[],
+            read_only: false,
+            tmpfs: &[],
+            stop_seconds: 30,
+        },
+    })
+}
+
+/// The reference a deployment uses: the configured one, or the tag known to work.
+pub fn reference(config: &Config, service: Service) -> Option<String> {
+    let known = image(config.profile, service)?;
+    let configured = config.images.get(&service).map(ImageRef::to_string);
+    Some(configured.unwrap_or_else(|| known.reference.into()))
+}
+
+/// What in a profile no longer gets security fixes (endoflife.date, rocket-chat, 2026-08-22).
+pub fn end_of_life(profile: Profile) -> Option<EndOfLife> {
+    let bridge = EndOfLife { what: "Rocket.Chat 7.10", date: "2026-07-10" };
+    (profile != Profile::Native).then_some(bridge)
+}

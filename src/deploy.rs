@@ -1,0 +1,79 @@
+//! From a configuration to a running deployment: what `init` ends with, and all that `apply` does.
+
+use std::path::Path;
+
+use crate::apply::{self, Outcome};
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::host::fs::{self, Access};
+use crate::host::lock::Lock;
+use crate::host::{Host, apt};
+use crate::layout;
+use crate::machine::{self, Machine};
+use crate::preflight;
+use crate::secrets::SecretName;
+use crate::step;
+use crate::summary::{self, Password};
+use crate::ui::Ui;
+
+/// How a run treats the machine and the person.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Manner {
+    /// Docker may be installed.
+    pub may_install: bool,
+    /// A terminal is there to show a password on.
+    pub terminal: bool,
+}
+
+/// Makes the machine match `config`, and says how it went.
+pub async fn deploy(host: Host, config: Config, ui: &Ui, manner: Manner, command: &str) -> Result<Outcome> {
+    need_root(command)?;
+    if !apt::docker_installed() && !Path::new(host.docker.trim_start_matches("unix://")).exists() {
+        if !manner.may_install {
+            return Err(Error::new(
+                "Docker is not installed",
+                "install it with `sudo apt-get install docker.io`, or say `--yes`",
+            ));
+        }
+        apt::install_docker(ui).await?;
+    }
+    let sizes = machine::sizes();
+    let mut machine = Machine::new(host, config, &sizes, ui.clone())?;
+    machine.connect().await?;
+    fs::create_directory(&machine.path(layout::STATE), Access::root(0o755))?;
+    let _lock = Lock::take(&machine.path(layout::LOCK), command)?;
+    let first_password = machine.secrets.get(SecretName::AdminPassword)?.is_none();
+    let steps = step::steps(&machine.config, &machine.topology);
+    let outcome = apply::apply(&machine, steps).await?;
+    if outcome.changed.is_empty() {
+        ui.say("Everything is as wanted; nothing was changed.");
+        return Ok(outcome);
+    }
+    let password = match (first_password && machine.config.admin.password_file.is_none(), manner.terminal) {
+        (false, _) => Password::Known,
+        (true, true) => Password::Show,
+        (true, false) => Password::Tell,
+    };
+    ui.say("");
+    ui.data(&summary::summary(&machine, password)?);
+    Ok(outcome)
+}
+
+/// Whether DNS and the machine allow a new deployment, before anything is touched.
+pub async fn check(host: &Host, config: &Config, ui: &Ui) -> Result<()> {
+    need_root("init")?;
+    if fs::read(&host.path(layout::RECEIPT))?.is_some() {
+        // What an earlier run began is looked at step by step.
+        return Ok(());
+    }
+    let findings = preflight::run(host, config, ui).await;
+    Ok(preflight::verdict(&findings)?)
+}
+
+fn need_root(command: &str) -> Result<()> {
+    if rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    let message = format!("`rcfed {command}` changes the machine and needs root");
+    Err(Error::new(message, format!("run `sudo rcfed {command}`")))
+}

@@ -1,0 +1,250 @@
+//! Containers: made from a [`Container`] of the topology, and observed.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use bollard::models::{
+    ContainerCreateBody, ContainerInspectResponse, EndpointSettings, HealthConfig, HostConfig, HostConfigLogConfig,
+    Mount as ApiMount, MountType, NetworkingConfig, PortBinding, RestartPolicy, RestartPolicyNameEnum,
+};
+use bollard::query_parameters::{
+    CreateContainerOptionsBuilder, InspectContainerOptions, KillContainerOptionsBuilder, LogsOptionsBuilder,
+    RemoveContainerOptionsBuilder, StartContainerOptions, StopContainerOptions, UploadToContainerOptionsBuilder,
+};
+use futures_util::StreamExt;
+
+use super::{Docker, DockerError, LABEL_HASH, LABEL_SERVICE, absent};
+use crate::topology::{Container, Mount, NETWORK, Source};
+
+/// What runs under a container's name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observed {
+    /// The engine's id.
+    pub id: String,
+    /// Value of [`LABEL_SERVICE`]; `None` if rcfed did not make it.
+    pub service: Option<String>,
+    /// Value of [`LABEL_HASH`].
+    pub hash: Option<String>,
+    /// Id of the image it was made from.
+    pub image: String,
+    /// Whether it runs.
+    pub state: RunState,
+    /// Its address on [`NETWORK`], while it runs.
+    pub address: Option<String>,
+    /// When it was started, RFC 3339.
+    pub started_at: String,
+    /// How often the engine restarted it.
+    pub restarts: i64,
+    /// `healthy`, `unhealthy`, `starting` or empty.
+    pub health: String,
+}
+
+/// Whether a container runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunState {
+    /// Made, never started.
+    Created,
+    /// Ended, with this exit code; `true` if the kernel killed it for want of memory.
+    Exited(i64, bool),
+    /// The engine is starting it again and again.
+    Restarting(i64),
+    /// Running.
+    Running,
+}
+
+impl Docker {
+    /// What runs under `name`; `None` if nothing of that name exists.
+    pub async fn container(&self, name: &str) -> Result<Option<Observed>, DockerError> {
+        let found = absent(self.api.inspect_container(name, None::<InspectContainerOptions>).await);
+        let found = found.map_err(|e| DockerError::call("inspect the container", name, e))?;
+        Ok(found.filter(|c| c.name.as_deref() == Some(&format!("/{name}"))).map(observe))
+    }
+
+    /// Makes a container from an image id, without starting it. `root` stands in front of mounted paths.
+    pub async fn create_container(&self, wanted: &Container, image: &str, root: &Path) -> Result<(), DockerError> {
+        let name = wanted.service.container();
+        let failed = |error| DockerError::call("create the container", &name, error);
+        let options = CreateContainerOptionsBuilder::default().name(&name).build();
+        self.api.create_container(Some(options), body(wanted, image, root)).await.map_err(failed)?;
+        if !wanted.seeds.is_empty() {
+            let tar = seeds(wanted).map_err(|e| failed(e.into()))?;
+            let options = UploadToContainerOptionsBuilder::default().path("/").build();
+            self.api.upload_to_container(&name, Some(options), bollard::body_full(tar.into())).await.map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Starts a container; that it runs already is fine.
+    pub async fn start_container(&self, name: &str) -> Result<(), DockerError> {
+        let started = self.api.start_container(name, None::<StartContainerOptions>).await;
+        started.map_err(|e| DockerError::call("start the container", name, e))
+    }
+
+    /// Stops and removes a container; that there is none is fine. Its named volumes stay.
+    pub async fn remove_container(&self, name: &str) -> Result<(), DockerError> {
+        let stopped = absent(self.api.stop_container(name, None::<StopContainerOptions>).await);
+        stopped.map_err(|e| DockerError::call("stop the container", name, e))?;
+        let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
+        let removed = absent(self.api.remove_container(name, Some(options)).await);
+        removed.map(|_| ()).map_err(|e| DockerError::call("remove the container", name, e))
+    }
+
+    /// Sends a signal to a container's first process.
+    pub async fn signal(&self, name: &str, signal: &str) -> Result<(), DockerError> {
+        let options = KillContainerOptionsBuilder::default().signal(signal).build();
+        let sent = self.api.kill_container(name, Some(options)).await;
+        sent.map_err(|e| DockerError::call("signal the container", name, e))
+    }
+
+    /// The last lines a container printed, at most `lines`.
+    pub async fn last_lines(&self, name: &str, lines: usize) -> Result<Vec<String>, DockerError> {
+        let options = LogsOptionsBuilder::default().stdout(true).stderr(true).tail(&lines.to_string()).build();
+        let mut logs = self.api.logs(name, Some(options));
+        let mut text = Vec::new();
+        while let Some(part) = logs.next().await {
+            let part = part.map_err(|e| DockerError::call("read the log of", name, e))?;
+            text.extend_from_slice(&part.into_bytes());
+        }
+        let text = String::from_utf8_lossy(&text);
+        Ok(text.lines().map(|line| line.trim_end().to_string()).filter(|line| !line.is_empty()).collect())
+    }
+
+    /// Hands every line a container prints to `print`, from the last `lines` (or `all`) on, for ever if `follow`.
+    pub async fn logs(
+        &self,
+        name: &str,
+        lines: &str,
+        follow: bool,
+        mut print: impl FnMut(&str),
+    ) -> Result<(), DockerError> {
+        let builder = LogsOptionsBuilder::default().stdout(true).stderr(true).follow(follow);
+        let mut logs = self.api.logs(name, Some(builder.tail(lines).build()));
+        while let Some(part) = logs.next().await {
+            let part = part.map_err(|e| DockerError::call("read the log of", name, e))?.into_bytes();
+            print(String::from_utf8_lossy(&part).trim_end());
+        }
+        Ok(())
+    }
+}
+
+fn body(wanted: &Container, image: &str, root: &Path) -> ContainerCreateBody {
+    let service = wanted.service;
+    let ports: HashMap<_, _> = wanted
+        .ports
+        .iter()
+        .map(|port| {
+            let address = (!port.address.is_empty()).then(|| port.address.clone());
+            let binding = PortBinding { host_ip: address, host_port: Some(port.host.to_string()) };
+            (format!("{}/tcp", port.container), Some(vec![binding]))
+        })
+        .collect();
+    let log = HashMap::from([("max-size".to_string(), "10m".to_string()), ("max-file".to_string(), "3".to_string())]);
+    let host = HostConfig {
+        mounts: Some(wanted.mounts.iter().map(|m| mount(m, root)).collect()),
+        port_bindings: Some(ports),
+        restart_policy: Some(RestartPolicy {
+            name: Some(RestartPolicyNameEnum::UNLESS_STOPPED),
+            maximum_retry_count: None,
+        }),
+        log_config: Some(HostConfigLogConfig { typ: Some("json-file".into()), config: Some(log) }),
+        cap_drop: Some(vec!["ALL".into()]),
+        cap_add: Some(wanted.capabilities.clone()),
+        security_opt: Some(vec!["no-new-privileges:true".into()]),
+        readonly_rootfs: Some(wanted.read_only),
+        tmpfs: Some(wanted.tmpfs.clone().into_iter().collect()),
+        group_add: Some(wanted.groups.iter().map(ToString::to_string).collect()),
+        network_mode: Some(NETWORK.into()),
+        ..Default::default()
+    };
+    let endpoint = EndpointSettings { aliases: Some(vec![service.name().into()]), ..Default::default() };
+    const SECOND: i64 = 1_000_000_000;
+    let health = HealthConfig {
+        test: Some(wanted.health.test.clone()),
+        interval: Some(i64::from(wanted.health.interval) * SECOND),
+        timeout: Some(10 * SECOND),
+        retries: Some(3),
+        start_period: Some(i64::from(wanted.health.start_period) * SECOND),
+        ..Default::default()
+    };
+    let labels = [(LABEL_SERVICE, service.name().to_string()), (LABEL_HASH, wanted.hash())];
+    ContainerCreateBody {
+        image: Some(image.into()),
+        hostname: Some(service.name().into()),
+        user: wanted.user.clone(),
+        entrypoint: wanted.entrypoint.clone(),
+        cmd: wanted.command.clone(),
+        env: Some(wanted.env.iter().map(|(name, value)| format!("{name}={value}")).collect()),
+        exposed_ports: Some(wanted.ports.iter().map(|port| format!("{}/tcp", port.container)).collect()),
+        healthcheck: Some(health),
+        labels: Some(labels.map(|(name, value)| (name.to_string(), value)).into()),
+        stop_timeout: Some(i64::from(wanted.stop_seconds)),
+        host_config: Some(host),
+        networking_config: Some(NetworkingConfig {
+            endpoints_config: Some(HashMap::from([(NETWORK.into(), endpoint)])),
+        }),
+        ..Default::default()
+    }
+}
+
+fn mount(mount: &Mount, root: &Path) -> ApiMount {
+    let (typ, source) = match &mount.source {
+        Source::Path(path) => {
+            let path = root.join(path.strip_prefix("/").unwrap_or(path));
+            (MountType::BIND, path.to_string_lossy().into_owned())
+        }
+        Source::Volume(name) => (MountType::VOLUME, name.clone()),
+    };
+    ApiMount {
+        target: Some(mount.target.clone()),
+        source: Some(source),
+        typ: Some(typ),
+        read_only: Some(mount.read_only),
+        ..Default::default()
+    }
+}
+
+/// An archive of empty directories that belong to the container's user: a volume itself belongs to root where the
+/// image has no directory at its place.
+fn seeds(wanted: &Container) -> std::io::Result<Vec<u8>> {
+    let user = wanted.user.as_deref().unwrap_or("0:0");
+    let id = |text: Option<&str>| text.and_then(|t| t.parse().ok()).unwrap_or_default();
+    let (uid, gid) = user.split_once(':').map_or((0, 0), |(u, g)| (id(Some(u)), id(Some(g))));
+    let mut archive = tar::Builder::new(Vec::new());
+    for path in &wanted.seeds {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(tar::EntryType::Directory);
+        header.set_mode(0o750);
+        header.set_uid(uid);
+        header.set_gid(gid);
+        header.set_size(0);
+        archive.append_data(&mut header, path.strip_prefix("/").unwrap_or(path), std::io::empty())?;
+    }
+    archive.into_inner()
+}
+
+fn observe(container: ContainerInspectResponse) -> Observed {
+    let labels = container.config.and_then(|config| config.labels).unwrap_or_default();
+    let state = container.state.unwrap_or_default();
+    let code = state.exit_code.unwrap_or_default();
+    let networks = container.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
+    let address = networks.get(NETWORK).and_then(|n| n.ip_address.clone()).filter(|a| !a.is_empty());
+    let health = state.health.and_then(|health| health.status).map(|status| status.to_string()).unwrap_or_default();
+    let status = state.status.map(|status| status.to_string()).unwrap_or_default();
+    let run = match status.as_str() {
+        "created" => RunState::Created,
+        "restarting" => RunState::Restarting(code),
+        "running" => RunState::Running,
+        _ => RunState::Exited(code, state.oom_killed.unwrap_or_default()),
+    };
+    Observed {
+        id: container.id.unwrap_or_default(),
+        service: labels.get(LABEL_SERVICE).cloned(),
+        hash: labels.get(LABEL_HASH).cloned(),
+        image: container.image.unwrap_or_default(),
+        state: run,
+        address,
+        started_at: state.started_at.unwrap_or_default(),
+        restarts: container.restart_count.unwrap_or_default(),
+        health,
+    }
+}

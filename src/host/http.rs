@@ -1,0 +1,55 @@
+//! Small questions to servers on the containers' network and on loopback.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use super::Host;
+
+/// Why a question got no answer, in words.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct NoAnswer(String);
+
+impl Host {
+    /// Status and body (at most 64 KiB) of a GET, within 5 s and without following redirects.
+    pub async fn get(&self, url: &str) -> Result<(u16, String), NoAnswer> {
+        self.get_as(url, None).await
+    }
+
+    /// The same with a bearer token.
+    pub async fn get_as(&self, url: &str, token: Option<&str>) -> Result<(u16, String), NoAnswer> {
+        let mut request = client().map_err(|e| NoAnswer(e.to_string()))?.get(url);
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        let mut answer = request.send().await.map_err(|error| NoAnswer(innermost(&error)))?;
+        let mut body = Vec::new();
+        while let Some(part) = answer.chunk().await.map_err(|error| NoAnswer(innermost(&error)))? {
+            body.extend_from_slice(&part);
+            if body.len() > 64 * 1024 {
+                return Err(NoAnswer("the answer is longer than 64 KiB".into()));
+            }
+        }
+        Ok((answer.status().as_u16(), String::from_utf8_lossy(&body).into_owned()))
+    }
+}
+
+fn client() -> Result<&'static reqwest::Client, reqwest::Error> {
+    static CLIENT: OnceLock<reqwest::Client> = OnceLock::new();
+    if let Some(client) = CLIENT.get() {
+        return Ok(client);
+    }
+    // Fails only if a provider was installed before, which is what is wanted.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::Client::builder()
+        .timeout(Duration::from_secs(5))
+        .connect_timeout(Duration::from_secs(3))
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .build()?;
+    Ok(CLIENT.get_or_init(|| client))
+}
+
+fn innermost(error: &dyn std::error::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), innermost)
+}

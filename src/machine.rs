@@ -1,0 +1,182 @@
+//! A deployment on a machine: what is wanted, and the doors to change it. Every step works on one of these.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::config::{Config, Service};
+use crate::error::Result;
+use crate::host::docker::{Docker, ImageConfig, Observed, RunState};
+use crate::host::fs::{self, Access};
+use crate::host::secrets::SecretStore;
+use crate::host::{Host, docker, facts, net};
+use crate::secrets::SecretName;
+use crate::sizes::Sizes;
+use crate::topology::{self, ImageSource, Origin, Topology};
+use crate::ui::Ui;
+
+/// What is wanted, and the doors to change it.
+#[derive(Clone)]
+pub struct Machine {
+    /// The configuration.
+    pub config: Config,
+    /// The engine.
+    pub docker: Docker,
+    /// Paths and addresses.
+    pub host: Host,
+    /// The secrets kept on this machine.
+    pub secrets: SecretStore,
+    /// What the configuration comes to.
+    pub topology: Topology,
+    /// The printer.
+    pub ui: Ui,
+}
+
+impl Machine {
+    /// Lays out `config` on a host. The versions of secrets that come from the user's files count changes not yet made.
+    pub fn new(host: Host, config: Config, sizes: &Sizes, ui: Ui) -> Result<Self> {
+        let secrets = SecretStore::new(&host);
+        let mut versions = secrets.versions()?;
+        for name in changed_files(&config, sizes, &secrets)? {
+            *versions.entry(name).or_insert(1) += 1;
+        }
+        let topology = topology::topology(&config, sizes, &versions)?;
+        let docker = Docker::new(&host.docker)?;
+        Ok(Self { config, docker, host, secrets, topology, ui })
+    }
+
+    /// The path on this machine of a path as in production.
+    pub fn path(&self, path: impl AsRef<Path>) -> PathBuf {
+        self.host.path(path)
+    }
+
+    /// The image reference of a service as the engine knows it.
+    pub fn reference(&self, service: Service) -> Result<String> {
+        match self.topology.container(service).map(|c| &c.image) {
+            Some(ImageSource::Pull(reference)) => Ok(reference.clone()),
+            _ => Ok(format!("rcfed-relay:{}", crate::relay_image::tag()?)),
+        }
+    }
+
+    /// The image of a service if the engine has it, by the digest that was recorded when it was pulled.
+    pub async fn image(&self, service: Service) -> Result<Option<ImageConfig>> {
+        let reference = self.reference(service)?;
+        let digests = self.digests()?;
+        if let Some(digest) = digests.get(&reference)
+            && let Some(image) = self.docker.image(digest).await?
+        {
+            return Ok(Some(image));
+        }
+        Ok(self.docker.image(&reference).await?)
+    }
+
+    /// Recorded digests by reference.
+    pub fn digests(&self) -> Result<BTreeMap<String, String>> {
+        let text = fs::read_text(&self.path(DIGESTS))?.unwrap_or_default();
+        Ok(serde_json::from_str(&text).unwrap_or_default())
+    }
+
+    /// Records under which digest a reference was pulled.
+    pub fn record_digest(&self, reference: &str, digest: &str) -> Result<()> {
+        let mut digests = self.digests()?;
+        digests.insert(reference.into(), digest.into());
+        let text = serde_json::to_vec_pretty(&digests).unwrap_or_default();
+        Ok(fs::write(&self.path(DIGESTS), &text, Access::root(0o644))?)
+    }
+
+    /// What runs under a service's name.
+    pub async fn observe(&self, service: Service) -> Result<Option<Observed>> {
+        Ok(self.docker.container(&service.container()).await?)
+    }
+
+    /// `http://address:port` of a running service, as this machine reaches it on the containers' network.
+    pub async fn url(&self, service: Service, port: u16) -> Result<Option<String>> {
+        let observed = self.observe(service).await?.filter(|c| c.state == RunState::Running);
+        Ok(observed.and_then(|c| c.address).map(|address| format!("http://{address}:{port}")))
+    }
+
+    /// What a container last said, and what that usually means.
+    pub async fn why_unwell(&self, service: Service) -> Result<(String, Option<&'static str>)> {
+        let name = service.container();
+        let state = match self.observe(service).await? {
+            None => "it does not exist".into(),
+            Some(c) => match c.state {
+                RunState::Created => "it was never started".into(),
+                RunState::Exited(_, true) => "the kernel killed it for want of memory".into(),
+                RunState::Exited(code, _) => format!("it ended with exit code {code}"),
+                RunState::Restarting(code) => {
+                    format!("it ends again and again with exit code {code} ({} restarts)", c.restarts)
+                }
+                RunState::Running => "it runs but does not answer".into(),
+            },
+        };
+        let lines = self.docker.last_lines(&name, 8).await.unwrap_or_default();
+        let cause = docker_cause(&lines.join("\n"));
+        let shown: String =
+            lines.iter().map(|line| format!("\n  | {}", line.chars().take(200).collect::<String>())).collect();
+        Ok((format!("{state}{shown}"), cause))
+    }
+
+    /// Whether the engine answers; negotiates the API version.
+    pub async fn connect(&mut self) -> Result<docker::Engine> {
+        Ok(self.docker.engine().await?)
+    }
+}
+
+/// What this machine has to share: its memory, and whether anybody reaches it by IPv6.
+pub fn sizes() -> Sizes {
+    // Where /proc cannot be read, as if it were the smallest machine.
+    let memory = facts::memory(Path::new("/")).map_or(0, |memory| memory.total / (1024 * 1024));
+    Sizes::for_memory(memory, net::has_ipv6(Path::new("/")))
+}
+
+/// How long a server may take to become ready.
+pub fn patience(service: Service) -> Duration {
+    match service {
+        Service::Rocketchat => Duration::from_secs(600),
+        Service::Gateway | Service::Relay => Duration::from_secs(60),
+        _ => Duration::from_secs(180),
+    }
+}
+
+const DIGESTS: &str = "/var/lib/rcfed/images.json";
+
+/// Likely causes by what servers print. The first match counts.
+fn docker_cause(log: &str) -> Option<&'static str> {
+    const KNOWN: [(&str, &str); 8] = [
+        ("too open", "a key file can be read by others: run `rcfed apply`, it sets the modes again"),
+        ("REPLICASET IS REQUIRED", "Rocket.Chat found no replica set: see `rcfed logs mongodb`"),
+        (
+            "Authentication failed",
+            "the password in the database is another one: a volume of an earlier deployment is in use",
+        ),
+        (
+            "password authentication failed",
+            "the password in the database is another one: a volume of an earlier deployment is in use",
+        ),
+        ("incorrect collation", "the database was made with another collation; the homeserver needs `C`"),
+        ("No space left", "the disk is full: `df -h`"),
+        ("Illegal instruction", "the processor has no AVX, which MongoDB needs since 5.0"),
+        (
+            "ermission denied",
+            "the container's user may not read or write a file: run `rcfed apply`, it sets owners again",
+        ),
+    ];
+    KNOWN.iter().find(|(sign, _)| log.contains(sign)).map(|(_, cause)| *cause)
+}
+
+fn changed_files(config: &Config, sizes: &Sizes, store: &SecretStore) -> Result<Vec<SecretName>> {
+    let plain = topology::topology(config, sizes, &BTreeMap::new())?;
+    let mut changed = Vec::new();
+    for secret in plain.secrets {
+        if let Origin::File(path) = secret.origin
+            // The first password counts only until Rocket.Chat knows its administrator.
+            && secret.name != SecretName::AdminPassword
+            && let (Some(old), Some(new)) = (store.get(secret.name)?, fs::read_text(&path)?)
+            && old.expose() != new.trim_end_matches('\n')
+        {
+            changed.push(secret.name);
+        }
+    }
+    Ok(changed)
+}

@@ -1,0 +1,3 @@
+//! The Matrix side of things.
+
+pub mod signing_key;

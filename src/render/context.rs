@@ -1,0 +1,110 @@
+//! The templates, and the values they can name.
+//!
+//! An undefined name is an error in tera 2, so a misspelt one cannot become an empty line in somebody's configuration.
+
+use serde_json::json;
+use tera::{Context, Kwargs, State, Tera};
+
+use super::{RenderError, gateway, mark_table};
+use crate::config::{Config, Profile, Proxy};
+use crate::secrets::SecretName;
+use crate::sizes::Sizes;
+
+/// The templates together with the values of one deployment.
+pub(super) struct Templates {
+    tera: Tera,
+    values: Context,
+}
+
+impl Templates {
+    pub(super) fn new(config: &Config, sizes: &Sizes) -> Result<Self, RenderError> {
+        let fail = |source| RenderError { file: "templates", source };
+        let mut tera = Tera::new();
+        // Nothing here is HTML.
+        tera.autoescape_on(Vec::<&str>::new());
+        tera.register_filter("quote", quote);
+        tera.add_raw_templates(SOURCES).map_err(fail)?;
+        let values = Context::from_serialize(&values(config, sizes)).map_err(fail)?;
+        Ok(Self { tera, values })
+    }
+
+    /// A file's text.
+    pub(super) fn text(&self, file: &'static str) -> Result<String, RenderError> {
+        self.with(file, "")
+    }
+
+    /// The text of a file that says its own digest.
+    pub(super) fn with(&self, file: &'static str, digest: &str) -> Result<String, RenderError> {
+        let mut values = self.values.clone();
+        values.insert("digest", digest);
+        let text = self.tera.render(file, &values).map_err(|source| RenderError { file, source })?;
+        Ok(tidy(&text))
+    }
+}
+
+const SOURCES: [(&str, &str); 14] = [
+    ("gateway/challenge.conf", include_str!("../../templates/gateway/challenge.conf")),
+    ("gateway/cors.conf", include_str!("../../templates/gateway/cors.conf")),
+    ("gateway/http.conf", include_str!("../../templates/gateway/http.conf")),
+    ("gateway/matrix.conf", include_str!("../../templates/gateway/matrix.conf")),
+    ("gateway/nginx.conf", include_str!("../../templates/gateway/nginx.conf")),
+    ("gateway/rocketchat.conf", include_str!("../../templates/gateway/rocketchat.conf")),
+    ("gateway/site.conf", include_str!("../../templates/gateway/site.conf")),
+    ("homeserver/dendrite.yaml", include_str!("../../templates/homeserver/dendrite.yaml")),
+    ("homeserver/homeserver.yaml", include_str!("../../templates/homeserver/homeserver.yaml")),
+    ("homeserver/registration.yaml", include_str!("../../templates/homeserver/registration.yaml")),
+    ("postgres/role.sql", include_str!("../../templates/postgres/role.sql")),
+    ("postgres/start.sh", include_str!("../../templates/postgres/start.sh")),
+    ("relay/relay.toml", include_str!("../../templates/relay/relay.toml")),
+    ("rocketchat/start.sh", include_str!("../../templates/rocketchat/start.sh")),
+];
+
+fn values(config: &Config, sizes: &Sizes) -> serde_json::Value {
+    let names = &config.names;
+    let (dendrite, synapse) = (config.profile == Profile::Dendrite, config.profile == Profile::Synapse);
+    let proxied = config.proxy != Proxy::Gateway;
+    let password = SecretName::PostgresHomeserver.mark();
+    json!({
+        "bridge_url": if dendrite { "http://relay:8080" } else { "http://rocketchat:3300" },
+        "chat": names.chat,
+        "database": format!("postgresql://homeserver:{password}@postgres:5432/homeserver?sslmode=disable"),
+        "db_connections": sizes.db_connections,
+        "delegate": gateway::delegate(config),
+        "dendrite_cache_mb": sizes.dendrite_cache_mb,
+        "federated": names.federated,
+        "homeserver": config.profile.has_homeserver(),
+        "ipv6": sizes.ipv6,
+        "listen": if sizes.ipv6 { "[::]:8080" } else { "0.0.0.0:8080" },
+        "matrix": names.matrix,
+        "matrix_upstream": if config.profile.has_homeserver() { "homeserver:8008" } else { "rocketchat:3000" },
+        "max_connections": sizes.db_connections + Sizes::SPARE_CONNECTIONS,
+        "proxied": proxied,
+        "relay": dendrite,
+        "scheme": if proxied { "$rcfed_scheme" } else { "$scheme" },
+        "secret": mark_table(),
+        "served": names.served(),
+        "sites": gateway::sites(config),
+        "synapse": synapse,
+        // Synapse keeps connections beside its pool.
+        "synapse_connections": sizes.db_connections / 2,
+    })
+}
+
+/// A JSON string is a YAML double-quoted scalar and a TOML basic string, and serde knows how to escape one.
+fn quote(value: &str, _: Kwargs, _: &State) -> String {
+    serde_json::Value::from(value).to_string()
+}
+
+/// At most one empty line in a row, none at the end, and a final newline: what is left where a condition was false.
+fn tidy(text: &str) -> String {
+    let mut tidy = String::with_capacity(text.len());
+    for line in text.trim().lines().map(str::trim_end) {
+        let doubled = line.is_empty() && tidy.ends_with("\n\n");
+        let opening = line.is_empty() && tidy.ends_with("{\n");
+        if !doubled && !opening {
+            tidy.push_str(line);
+            tidy.push('\n');
+        }
+    }
+    tidy
+}

@@ -1,0 +1,68 @@
+//! What rcfed does as the administrator: its own token, a message as a proof, a new password.
+
+use serde_json::{Value, json};
+
+use super::transport::{Call, field, password_code};
+use super::{Client, RestError};
+use crate::secrets::Secret;
+
+impl Client {
+    /// A token for later runs, revocable in the administrator's account: `userId:token`, for [`Client::with_token`].
+    ///
+    /// Needs [`Client::login`]. A token of the same name from an earlier run stops working.
+    pub async fn personal_access_token(&self, password: &Secret) -> Result<Secret, RestError> {
+        let what = "make an access token";
+        let auth = self.auth.as_ref().ok_or(RestError::Unauthorized { what })?;
+        let ask = |path: &str| {
+            let body = json!({ "tokenName": TOKEN_NAME, "bypassTwoFactor": true });
+            self.call(Call::post(what, path).body(body).code(password_code(password)).secret())
+        };
+        let answer = match ask("users.generatePersonalAccessToken").await {
+            Err(RestError::Refused { kind, .. }) if kind == "error-token-already-exists" => {
+                ask("users.regeneratePersonalAccessToken").await?
+            }
+            answer => answer?,
+        };
+        Ok(Secret::new(format!("{}:{}", auth.user_id, field(&answer, what, "token")?)))
+    }
+
+    /// Sends a message and deletes it: the only proof that the workspace is not read-only.
+    ///
+    /// The message goes to the user's conversation with itself, or to `#general` if that cannot be had.
+    pub async fn send_and_delete(&self, username: &str) -> Result<(), RestError> {
+        let room = match self.own_room(username).await {
+            Err(RestError::Refused { .. } | RestError::Forbidden { .. }) => self.general().await?,
+            room => room?,
+        };
+        let what = "send a message";
+        let body = json!({ "roomId": room, "text": TEXT });
+        let sent = self.call(Call::post(what, "chat.postMessage").body(body)).await?;
+        let message = field(sent.get("message").unwrap_or(&Value::Null), what, "_id")?;
+        let body = json!({ "roomId": room, "msgId": message });
+        self.call(Call::post("delete its own message", "chat.delete").body(body)).await.map(drop)
+    }
+
+    /// Gives a user a new password, which ends the user's sessions: look at [`Client::token_valid`] afterwards.
+    pub async fn reset_password(&self, username: &str, new: &Secret) -> Result<(), RestError> {
+        let what = "find a user";
+        let found = self.call(Call::get(what, "users.info").query("username", username)).await?;
+        let id = field(found.get("user").unwrap_or(&Value::Null), what, "_id")?;
+        let body = json!({ "userId": id, "data": { "password": new.expose() } });
+        self.call(Call::post("set a password", "users.update").body(body).second_factor()).await.map(drop)
+    }
+
+    async fn own_room(&self, username: &str) -> Result<String, RestError> {
+        let what = "open a conversation with oneself";
+        let answer = self.call(Call::post(what, "im.create").body(json!({ "username": username }))).await?;
+        Ok(field(answer.get("room").unwrap_or(&Value::Null), what, "_id")?.into())
+    }
+
+    async fn general(&self) -> Result<String, RestError> {
+        let what = "look for #general";
+        let answer = self.call(Call::get(what, "channels.info").query("roomName", "general")).await?;
+        Ok(field(answer.get("channel").unwrap_or(&Value::Null), what, "_id")?.into())
+    }
+}
+
+const TOKEN_NAME: &str = "rcfed";
+const TEXT: &str = "rcfed tries whether messages can be sent; this one is deleted at once.";

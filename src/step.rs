@@ -1,0 +1,299 @@
+//! Steps: the kinds of thing rcfed makes, each able to look, to say how it would be undone, and to act.
+//!
+//! # Guarantees
+//! `apply` is idempotent, and after it `inspect` says [`State::Current`]. `undo` is known before `apply` acts.
+//! # Assumptions
+//! Only one command changes the machine at a time ([`crate::host::lock`]).
+
+pub(crate) mod account;
+pub(crate) mod certificate;
+mod container;
+mod database;
+mod federation;
+mod file;
+mod image;
+mod ready;
+mod reload;
+mod secret;
+mod trial;
+mod unit;
+
+use crate::compat;
+use crate::config::{Config, Service};
+use crate::error::Result;
+use crate::machine::Machine;
+use crate::receipt::Undo;
+use crate::render::Phase;
+use crate::secrets::SecretName;
+use crate::topology::{Directory, File, Secret, Topology, Volume};
+use crate::ui::Task;
+
+pub use federation::Verdict;
+
+/// One thing to be made so.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// Rocket.Chat's administrator exists, and rcfed has a revocable token of it.
+    Account,
+    /// The gateway's certificate covers all names and is not due.
+    Certificate,
+    /// A container runs as wanted.
+    Container(Service),
+    /// The replica set and the users of MongoDB, or role and database of PostgreSQL.
+    Database(Service),
+    /// A directory exists.
+    Directory(Directory),
+    /// Both sides agree, a message can be sent, and Rocket.Chat's own verification says so.
+    Federation,
+    /// A file has the wanted content.
+    File(File),
+    /// An image is on the machine.
+    Image(Service),
+    /// The network exists.
+    Network,
+    /// A server answers.
+    Ready(Service),
+    /// The gateway works with the files and the certificate on disk.
+    Reload,
+    /// A secret has a value.
+    Secret(Secret),
+    /// nginx accepts the gateway's files of this phase.
+    Trial(Phase),
+    /// Something renews the certificate.
+    Unit,
+    /// A volume exists.
+    Volume(Volume),
+}
+
+/// What is, compared with what is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Not there.
+    Absent,
+    /// As wanted.
+    Current,
+    /// There and ours, but different: in these words.
+    Differs(String),
+    /// There and not ours: in these words. Nothing is touched.
+    Foreign(String),
+}
+
+impl Step {
+    /// Names the step in plans, receipts and needs.
+    pub fn id(&self) -> String {
+        match self {
+            Self::Account => "account".into(),
+            Self::Certificate => "certificate".into(),
+            Self::Container(service) => format!("container:{service}"),
+            Self::Database(service) => format!("database:{service}"),
+            Self::Directory(directory) => format!("directory:{}", directory.path.display()),
+            Self::Federation => "federation".into(),
+            Self::File(file) => format!("file:{}", file.path.display()),
+            Self::Image(service) => format!("image:{service}"),
+            Self::Network => "network".into(),
+            Self::Ready(service) => format!("ready:{service}"),
+            Self::Reload => "reload".into(),
+            Self::Secret(secret) => format!("secret:{}", secret.name.name()),
+            Self::Trial(Phase::Start) => "trial:http".into(),
+            Self::Trial(Phase::Certified) => "trial:https".into(),
+            Self::Unit => "unit:renewal".into(),
+            Self::Volume(volume) => format!("volume:{}", volume.service),
+        }
+    }
+
+    /// What is done, for a person.
+    pub fn summary(&self, topology: &Topology) -> String {
+        let image = |service: &Service| match topology.container(*service).map(|c| &c.image) {
+            Some(crate::topology::ImageSource::Pull(reference)) => reference.clone(),
+            _ => "this binary".into(),
+        };
+        match self {
+            Self::Account => "create Rocket.Chat's administrator and a token for later runs".into(),
+            Self::Certificate => "get a certificate from the certificate authority".into(),
+            Self::Container(service) => format!("start {}", service.container()),
+            Self::Database(Service::Mongodb) => "set up MongoDB's replica set and users".into(),
+            Self::Database(_) => "set up PostgreSQL's role and database".into(),
+            Self::Directory(directory) => format!("create {}", directory.path.display()),
+            Self::Federation => "check that both sides agree and that a message can be sent".into(),
+            Self::File(file) => format!("write {}", file.path.display()),
+            Self::Image(service @ Service::Relay) => format!("make the {service} image from {}", image(service)),
+            Self::Image(service) => format!("pull {}", image(service)),
+            Self::Network => "create the network rcfed".into(),
+            Self::Ready(service) => format!("wait until {service} answers"),
+            Self::Reload => "let the gateway serve HTTPS".into(),
+            Self::Secret(secret) => format!("make the secret {}", secret.name.name()),
+            Self::Trial(Phase::Start) => "try the gateway's configuration for HTTP".into(),
+            Self::Trial(Phase::Certified) => "try the gateway's configuration for HTTPS".into(),
+            Self::Unit => "have the certificate renewed twice a day".into(),
+            Self::Volume(volume) => format!("create the volume {}", volume.name),
+        }
+    }
+
+    /// Ids of the steps that must be done before this one. An id that is not in the plan counts as done.
+    pub fn needs(&self, topology: &Topology) -> Vec<String> {
+        needs(self, topology)
+    }
+
+    /// Whether it is too quick to deserve a line of its own.
+    pub fn is_small(&self) -> bool {
+        matches!(self, Self::Directory(_) | Self::File(_) | Self::Network | Self::Secret(_) | Self::Volume(_))
+    }
+
+    /// Whether something of the same name may be somebody else's.
+    pub fn may_be_foreign(&self) -> bool {
+        matches!(self, Self::Container(_) | Self::Directory(_) | Self::Network | Self::Volume(_))
+    }
+
+    /// Looks at the machine.
+    pub async fn inspect(&self, machine: &Machine) -> Result<State> {
+        match self {
+            Self::Account => account::inspect(machine).await,
+            Self::Certificate => certificate::inspect(machine),
+            Self::Container(service) => container::inspect(machine, *service).await,
+            Self::Database(service) => database::inspect(machine, *service).await,
+            Self::Directory(directory) => file::inspect_directory(machine, directory),
+            Self::Federation => federation::inspect(machine).await,
+            Self::File(file) => file::inspect(machine, file),
+            Self::Image(service) => image::inspect(machine, *service).await,
+            Self::Network => container::inspect_network(machine).await,
+            Self::Ready(service) => ready::inspect(machine, *service).await,
+            Self::Reload => reload::inspect(machine).await,
+            Self::Secret(secret) => secret::inspect(machine, secret),
+            Self::Trial(phase) => trial::inspect(machine, *phase),
+            Self::Unit => unit::inspect(machine).await,
+            Self::Volume(volume) => container::inspect_volume(machine, volume).await,
+        }
+    }
+
+    /// How it would be undone, given what is there now.
+    pub fn undo(&self, machine: &Machine) -> Result<Undo> {
+        Ok(match self {
+            Self::Account | Self::Database(_) => Undo::Keep { why: "it is data in a volume".into() },
+            Self::Federation | Self::Ready(_) | Self::Reload | Self::Trial(_) => Undo::Nothing,
+            Self::Certificate => Undo::Keep { why: "a new one counts against the authority's limits".into() },
+            Self::Container(service) => Undo::RemoveContainer { name: service.container() },
+            Self::Directory(directory) => Undo::RemoveDirectory { path: directory.path.clone() },
+            Self::File(file) => file::undo(machine, file)?,
+            Self::Image(service) => Undo::RemoveImage { reference: machine.reference(*service)? },
+            Self::Network => Undo::RemoveNetwork { name: crate::topology::NETWORK.into() },
+            Self::Secret(_) => Undo::Keep { why: "it opens data that is kept".into() },
+            Self::Unit => Undo::RemoveFile { path: unit::path(machine) },
+            Self::Volume(volume) => Undo::RemoveVolume { name: volume.name.clone() },
+        })
+    }
+
+    /// Makes it so; returns what is worth telling, or nothing.
+    pub async fn apply(&self, machine: &Machine, task: &Task) -> Result<String> {
+        match self {
+            Self::Account => account::apply(machine).await,
+            Self::Certificate => certificate::apply(machine).await,
+            Self::Container(service) => container::apply(machine, *service).await,
+            Self::Database(service) => database::apply(machine, *service, task).await,
+            Self::Directory(directory) => file::apply_directory(machine, directory),
+            Self::Federation => federation::apply(machine, task).await,
+            Self::File(file) => file::apply(machine, file),
+            Self::Image(service) => image::apply(machine, *service, task).await,
+            Self::Network => container::apply_network(machine).await,
+            Self::Ready(service) => ready::apply(machine, *service, task).await,
+            Self::Reload => reload::apply(machine).await,
+            Self::Secret(secret) => secret::apply(machine, secret),
+            Self::Trial(phase) => trial::apply(machine, *phase).await,
+            Self::Unit => unit::apply(machine).await,
+            Self::Volume(volume) => container::apply_volume(machine, volume).await,
+        }
+    }
+}
+
+/// Every step of a deployment, in an order that respects their needs.
+pub fn steps(config: &Config, topology: &Topology) -> Vec<Step> {
+    let services = compat::services(config.profile);
+    let directories = topology.directories.iter().cloned().map(Step::Directory);
+    let secrets = topology.secrets.iter().cloned().map(Step::Secret);
+    let files = |phase| topology.files.iter().filter(move |f| f.phase == phase).cloned().map(Step::File);
+    let mut steps: Vec<Step> = directories.chain(secrets).collect();
+    steps.extend(services.iter().map(|s| Step::Image(*s)));
+    steps.push(Step::Network);
+    steps.extend(topology.volumes.iter().cloned().map(Step::Volume));
+    steps.push(Step::Trial(Phase::Start));
+    steps.extend(files(Phase::Start));
+    steps.extend(services.iter().map(|s| Step::Container(*s)));
+    steps.extend(services.iter().filter(|s| is_database(**s)).map(|s| Step::Database(*s)));
+    steps.extend(services.iter().filter(|s| !is_database(**s)).map(|s| Step::Ready(*s)));
+    steps.extend([Step::Certificate, Step::Trial(Phase::Certified)]);
+    steps.extend(files(Phase::Certified));
+    steps.extend([Step::Reload, Step::Account, Step::Federation, Step::Unit]);
+    steps
+}
+
+fn is_database(service: Service) -> bool {
+    matches!(service, Service::Mongodb | Service::Postgres)
+}
+
+fn needs(step: &Step, topology: &Topology) -> Vec<String> {
+    let services = || topology.containers.iter().map(|c| c.service);
+    let files = |service: Service, phase: Phase| {
+        topology
+            .files
+            .iter()
+            .filter(move |f| f.service == service && f.phase == phase)
+            .cloned()
+            .map(|f| Step::File(f).id())
+    };
+    match step {
+        Step::Directory(directory) => {
+            let above =
+                topology.directories.iter().filter(|d| directory.path != d.path && directory.path.starts_with(&d.path));
+            above.map(|d| format!("directory:{}", d.path.display())).collect()
+        }
+        Step::Secret(_) => vec![format!("directory:{}", crate::layout::SECRETS)],
+        Step::File(file) => {
+            let mut needs: Vec<String> =
+                file.path.parent().iter().map(|p| format!("directory:{}", p.display())).collect();
+            needs.extend(crate::render::secrets_in(&file.text).into_iter().map(secret_id));
+            if file.service == Service::Gateway {
+                needs.push(Step::Trial(file.phase).id());
+            }
+            needs
+        }
+        Step::Image(_) | Step::Network | Step::Volume(_) => vec![format!("directory:{}", crate::layout::STATE)],
+        Step::Trial(Phase::Start) => {
+            vec![Step::Image(Service::Gateway).id(), format!("directory:{}", crate::layout::STATE)]
+        }
+        Step::Trial(Phase::Certified) => vec![Step::Trial(Phase::Start).id(), Step::Certificate.id()],
+        Step::Container(service) => {
+            let mut needs: Vec<String> = vec![Step::Image(*service).id(), Step::Network.id()];
+            needs.extend(
+                topology.volumes.iter().filter(|v| v.service == *service).map(|v| format!("volume:{}", v.service)),
+            );
+            needs.push(format!("directory:{}", crate::layout::service(*service).display()));
+            needs.extend(files(*service, Phase::Start));
+            needs.extend(match service {
+                Service::Rocketchat => vec![Step::Database(Service::Mongodb).id()],
+                Service::Homeserver => vec![Step::Database(Service::Postgres).id()],
+                Service::Gateway => {
+                    [crate::layout::CHALLENGES, crate::layout::CERTIFICATE].map(|d| format!("directory:{d}")).into()
+                }
+                _ => vec![],
+            });
+            needs
+        }
+        Step::Database(service) | Step::Ready(service) => vec![Step::Container(*service).id()],
+        Step::Certificate => vec![Step::Ready(Service::Gateway).id(), format!("directory:{}", crate::layout::ACME)],
+        Step::Reload => {
+            let mut needs = vec![Step::Ready(Service::Gateway).id(), Step::Certificate.id()];
+            needs.extend(files(Service::Gateway, Phase::Start).chain(files(Service::Gateway, Phase::Certified)));
+            needs
+        }
+        Step::Account => vec![Step::Ready(Service::Rocketchat).id(), secret_id(SecretName::AdminPassword)],
+        Step::Federation => {
+            let mut needs = vec![Step::Account.id(), Step::Reload.id()];
+            needs.extend(services().filter(|s| !is_database(*s)).map(|s| Step::Ready(s).id()));
+            needs
+        }
+        Step::Unit => vec![Step::Certificate.id()],
+    }
+}
+
+fn secret_id(name: SecretName) -> String {
+    format!("secret:{}", name.name())
+}

@@ -1,0 +1,159 @@
+//! MongoDB's replica set and users, PostgreSQL's role and database.
+//!
+//! Not by the images' init variables: those run once, on an empty volume, and half if they are killed. Everything here
+//! runs over exec, looks first, and can be run again. Passwords are read inside the container from mounted files.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::State;
+use crate::config::Service;
+use crate::error::{Error, Result};
+use crate::machine::{Machine, patience};
+use crate::ui::Task;
+
+pub(super) async fn inspect(machine: &Machine, service: Service) -> Result<State> {
+    let running = machine.url(service, 0).await?.is_some();
+    if !running {
+        return Ok(State::Absent);
+    }
+    let ready = match service {
+        Service::Mongodb => mongodb_ready(machine).await?,
+        _ => postgres_ready(machine).await?,
+    };
+    Ok(if ready { State::Current } else { State::Absent })
+}
+
+pub(super) async fn apply(machine: &Machine, service: Service, task: &Task) -> Result<String> {
+    let deadline = Instant::now() + patience(service);
+    loop {
+        let step = match service {
+            Service::Mongodb => mongodb_next(machine).await?,
+            _ => postgres_next(machine).await?,
+        };
+        let Some(waiting) = step else { return Ok(String::new()) };
+        task.note(waiting.as_str());
+        if Instant::now() > deadline {
+            let (seen, cause) = machine.why_unwell(service).await?;
+            let hint = cause.map_or_else(|| format!("see `sudo rcfed logs {service}`"), ToString::to_string);
+            return Err(Error::new(format!("{service} was not ready in time ({waiting}): {seen}"), hint));
+        }
+        tokio::time::sleep(Duration::from_millis(400)).await;
+    }
+}
+
+async fn mongodb_ready(machine: &Machine) -> Result<bool> {
+    let Ok(hello) = mongo(machine, None, &json!({"hello": 1})).await? else { return Ok(false) };
+    let primary = hello["setName"] == "rs0" && hello["isWritablePrimary"] == true;
+    Ok(primary && mongo(machine, Some("rocketchat"), &json!({"ping": 1})).await?.is_ok())
+}
+
+/// Does the next thing that is missing; `None` when nothing is, else what is being waited for.
+async fn mongodb_next(machine: &Machine) -> Result<Option<String>> {
+    let hello = match mongo(machine, None, &json!({"hello": 1})).await? {
+        Ok(hello) => hello,
+        Err(said) => return Ok(Some(said)),
+    };
+    if hello["setName"].is_null() {
+        let config = json!({"_id": "rs0", "members": [{"_id": 0, "host": "mongodb:27017"}]});
+        let done = mongo(machine, None, &json!({"replSetInitiate": config})).await?;
+        return Ok(Some(done.err().unwrap_or_else(|| "the replica set was initiated".into())));
+    }
+    if hello["isWritablePrimary"] != true {
+        return Ok(Some("the replica set elects its primary".into()));
+    }
+    if mongo(machine, Some("rcfed"), &json!({"ping": 1})).await?.is_err() {
+        // Possible without a password only from inside the container and only while there is no user at all.
+        let create = json!({"createUser": "rcfed", "pwd": "@mongo_admin@", "roles": ["root"]});
+        let done = mongo(machine, None, &create).await?;
+        return Ok(Some(done.err().unwrap_or_else(|| "the administrator was made".into())));
+    }
+    if mongo(machine, Some("rocketchat"), &json!({"ping": 1})).await?.is_ok() {
+        return Ok(None);
+    }
+    let roles = json!([
+        {"role": "readWrite", "db": "rocketchat"},
+        {"role": "read", "db": "local"},
+        {"role": "clusterMonitor", "db": "admin"},
+    ]);
+    let user = |verb: &str| json!({verb: "rocketchat", "pwd": "@mongo_rocketchat@", "roles": roles});
+    let users = mongo(machine, Some("rcfed"), &json!({"usersInfo": "rocketchat"})).await?;
+    let exists = users.is_ok_and(|answer| answer["users"].as_array().is_some_and(|users| !users.is_empty()));
+    let done = mongo(machine, Some("rcfed"), &user(if exists { "updateUser" } else { "createUser" })).await?;
+    Ok(Some(done.err().unwrap_or_else(|| "Rocket.Chat's user was made".into())))
+}
+
+/// Runs one command on MongoDB's `admin` database, as a user or from inside without one.
+///
+/// A string `"@name@"` in the command is the content of that mounted file, read by mongosh, so that no password stands
+/// in the arguments. `Err` holds MongoDB's words.
+async fn mongo(machine: &Machine, user: Option<&str>, command: &Value) -> Result<Result<Value, String>> {
+    let file = |user: &str| if user == "rcfed" { "mongo_admin" } else { "mongo_rocketchat" };
+    let mut object = command.to_string();
+    for name in ["mongo_admin", "mongo_rocketchat"] {
+        object = object.replace(&format!("\"@{name}@\""), &format!("secret(\"{name}\")"));
+    }
+    let auth = user.map(|user| format!("db.getSiblingDB(\"admin\").auth(\"{user}\", secret(\"{}\"));\n", file(user)));
+    let script = format!(
+        "const secret = (name) => require(\"fs\").readFileSync(\"/run/rcfed/\" + name, \"utf8\").trim();\n{}\
+         try {{ print(EJSON.stringify(db.getSiblingDB(\"admin\").runCommand({object}))) }} \
+         catch (e) {{ print(EJSON.stringify({{ok: 0, code: e.code, codeName: e.codeName, errmsg: e.message}})) }}",
+        auth.unwrap_or_default()
+    );
+    let command = ["mongosh", "--quiet", "--norc", "--port", "27017", "--eval", &script];
+    let output = match machine.docker.exec(&Service::Mongodb.container(), &command, Duration::from_secs(30)).await {
+        Ok(output) => output,
+        Err(error) => return Ok(Err(error.to_string())),
+    };
+    let last = |text: &str| text.lines().rev().find(|l| !l.trim().is_empty()).unwrap_or("no answer").to_string();
+    if output.code != 0 {
+        return Ok(Err(last(&format!("{}\n{}", output.stdout, output.stderr))));
+    }
+    let answer: Value = match serde_json::from_str(&last(&output.stdout)) {
+        Ok(answer) => answer,
+        Err(_) => return Ok(Err(last(&output.stdout))),
+    };
+    let fine = answer["ok"].as_f64().is_some_and(|ok| ok > 0.0);
+    Ok(if fine { Ok(answer) } else { Err(answer["errmsg"].as_str().unwrap_or("no reason given").to_string()) })
+}
+
+async fn postgres_ready(machine: &Machine) -> Result<bool> {
+    let query = "SELECT pg_encoding_to_char(encoding) || ' ' || datcollate || ' ' || datctype FROM pg_database WHERE datname = 'homeserver'";
+    let Ok(answer) = psql(machine, &["-tAc", query]).await? else { return Ok(false) };
+    match answer.trim() {
+        "" => Ok(false),
+        "UTF8 C C" => {
+            let login = [
+                "sh",
+                "-c",
+                "PGPASSWORD=$(cat /run/rcfed/postgres_homeserver) psql -h 127.0.0.1 -U homeserver -d homeserver -tAc 'SELECT 1'",
+            ];
+            let output = machine.docker.exec(&Service::Postgres.container(), &login, Duration::from_secs(30)).await;
+            Ok(output.is_ok_and(|o| o.code == 0))
+        }
+        other => Err(Error::new(
+            format!("the homeserver's database has encoding and collation `{other}`, not `UTF8 C C`"),
+            "it was not made by rcfed: move its volume `rcfed-postgres` away, or restore a dump into an empty one",
+        )),
+    }
+}
+
+async fn postgres_next(machine: &Machine) -> Result<Option<String>> {
+    if postgres_ready(machine).await? {
+        return Ok(None);
+    }
+    let done = psql(machine, &["-v", "ON_ERROR_STOP=1", "-f", "/run/rcfed/role.sql"]).await?;
+    Ok(Some(done.err().unwrap_or_else(|| "role and database were made".into())))
+}
+
+/// Runs psql as the database's own user over its socket; `Err` holds PostgreSQL's words.
+async fn psql(machine: &Machine, arguments: &[&str]) -> Result<Result<String, String>> {
+    let mut command = vec!["psql", "-X", "-q", "-U", "postgres", "-d", "postgres"];
+    command.extend(arguments);
+    let output = match machine.docker.exec(&Service::Postgres.container(), &command, Duration::from_secs(30)).await {
+        Ok(output) => output,
+        Err(error) => return Ok(Err(error.to_string())),
+    };
+    Ok(if output.code == 0 { Ok(output.stdout) } else { Err(output.stderr.trim().to_string()) })
+}

@@ -1,0 +1,145 @@
+//! The last proof: both sides have the same tokens, a message can be sent, and Rocket.Chat's own check passes.
+//!
+//! Settings are read *back*: what was put into the environment does not count until Rocket.Chat says it has it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::State;
+use super::account;
+use crate::config::{Apex, Profile, Service};
+use crate::error::{Error, Result};
+use crate::host::fs::{self, Access};
+use crate::machine::Machine;
+use crate::secrets::SecretName;
+use crate::ui::Task;
+
+/// What was found out about federation, kept for `rcfed status`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// `valid`, `invalid` or `pending`.
+    pub federation: String,
+    /// In words.
+    pub words: String,
+    /// What to do, if anything.
+    pub hint: Option<String>,
+    /// Whether a message was really sent.
+    pub message_sent: bool,
+    /// When, RFC 3339.
+    pub at: String,
+}
+
+const VERDICT: &str = "/var/lib/rcfed/federation.json";
+
+impl Verdict {
+    /// The last verdict, if there is one.
+    pub fn load(machine: &Machine) -> Result<Option<Self>> {
+        let text = fs::read_text(&machine.path(VERDICT))?;
+        Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
+    }
+
+    fn store(&self, machine: &Machine) -> Result<()> {
+        let text = serde_json::to_vec_pretty(self).unwrap_or_default();
+        Ok(fs::write(&machine.path(VERDICT), &text, Access::root(0o644))?)
+    }
+}
+
+pub(super) async fn inspect(machine: &Machine) -> Result<State> {
+    let Some(verdict) = Verdict::load(machine)? else { return Ok(State::Absent) };
+    if verdict.federation != "valid" || !verdict.message_sent {
+        return Ok(State::Absent);
+    }
+    if machine.config.profile == Profile::Native {
+        return Ok(State::Current);
+    }
+    let Some(client) = account::with_token(machine).await? else { return Ok(State::Absent) };
+    let status = client.setting("Federation_Matrix_configuration_status").await.unwrap_or(Value::Null);
+    let expected = expected(machine)?;
+    let expected: Vec<(&str, Value)> = expected.iter().map(|(id, value)| (*id, value.clone())).collect();
+    let same = client.read_back(&expected).await.is_ok_and(|mismatches| mismatches.is_empty());
+    Ok(if same && status == "Valid" { State::Current } else { State::Absent })
+}
+
+pub(super) async fn apply(machine: &Machine, task: &Task) -> Result<String> {
+    let Some(client) = account::with_token(machine).await? else {
+        return Err(Error::new("Rocket.Chat does not run, or rcfed has no token of it", "run `sudo rcfed apply`"));
+    };
+    task.note("sending a message");
+    client.send_and_delete(machine.config.admin.username.as_str()).await?;
+    let at = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let mut verdict = Verdict { federation: "valid".into(), words: String::new(), hint: None, message_sent: true, at };
+    if machine.config.profile == Profile::Native {
+        verdict.words = "Rocket.Chat federates by itself".into();
+        verdict.store(machine)?;
+        return Ok(verdict.words);
+    }
+    task.note("reading settings back");
+    let expected = expected(machine)?;
+    let expected: Vec<(&str, Value)> = expected.iter().map(|(id, value)| (*id, value.clone())).collect();
+    let mismatches = client.read_back(&expected).await?;
+    if !mismatches.is_empty() {
+        let list: Vec<String> = mismatches.iter().map(ToString::to_string).collect();
+        return Err(Error::new(
+            format!("Rocket.Chat does not have the settings it was given: {}", list.join("; ")),
+            "restart it with `docker restart rcfed-rocketchat`, then run `sudo rcfed apply`",
+        ));
+    }
+    task.note("asking the homeserver who the bridge is");
+    whoami(machine).await?;
+    task.note("Rocket.Chat checks its federation");
+    let seen = client.verify_federation().await?;
+    verdict.words = seen.words.clone();
+    verdict.hint = seen.hint().map(ToString::to_string);
+    verdict.federation = match (seen.valid, machine.config.names.apex) {
+        (true, _) => "valid",
+        // The other web site may not have been changed yet: that is for its owner to do, and no failure of this run.
+        (false, Apex::Elsewhere) if seen.ping.is_ok() => "pending",
+        (false, _) => "invalid",
+    }
+    .into();
+    verdict.store(machine)?;
+    if verdict.federation == "invalid" {
+        let hint = verdict.hint.unwrap_or_else(|| "run `sudo rcfed apply` to try again".into());
+        return Err(Error::new(format!("Rocket.Chat's own check of its federation failed: {}", verdict.words), hint));
+    }
+    Ok(verdict.words)
+}
+
+/// The homeserver knows the bridge by its token.
+async fn whoami(machine: &Machine) -> Result<()> {
+    let Some(base) = machine.url(Service::Homeserver, 8008).await? else {
+        return Err(Error::new("the homeserver does not run", "see `sudo rcfed logs homeserver`"));
+    };
+    let token = machine.secrets.get(SecretName::AsToken)?;
+    let url = format!("{base}/_matrix/client/v3/account/whoami");
+    let wanted = format!("@rocket.cat:{}", machine.config.names.federated);
+    let answer = machine.host.get_as(&url, token.as_ref().map(|t| t.expose())).await;
+    match answer {
+        Ok((200, body)) if serde_json::from_str::<Value>(&body).is_ok_and(|b| b["user_id"] == wanted.as_str()) => {
+            Ok(())
+        }
+        Ok((status, body)) => {
+            let body: String = body.chars().take(120).collect();
+            Err(Error::new(
+                format!("the homeserver does not take the bridge's token (status {status}: {body})"),
+                "restart it with `docker restart rcfed-homeserver`, since it reads the registration only when it starts",
+            ))
+        }
+        Err(error) => {
+            Err(Error::new(format!("the homeserver does not answer: {error}"), "see `sudo rcfed logs homeserver`"))
+        }
+    }
+}
+
+fn expected(machine: &Machine) -> Result<Vec<(&'static str, Value)>> {
+    let secret = |name| machine.secrets.get(name).map(|s| s.map(|s| s.expose().to_string()));
+    Ok(vec![
+        ("Federation_Matrix_enabled", json!(true)),
+        ("Federation_Matrix_homeserver_domain", json!(machine.config.names.federated.as_str())),
+        ("Federation_Matrix_homeserver_url", json!("http://gateway:8008")),
+        ("Federation_Matrix_bridge_url", json!("http://rocketchat:3300")),
+        ("Federation_Matrix_id", json!(secret(SecretName::AppserviceId)?)),
+        ("Federation_Matrix_hs_token", json!(secret(SecretName::HsToken)?)),
+        ("Federation_Matrix_as_token", json!(secret(SecretName::AsToken)?)),
+    ])
+}

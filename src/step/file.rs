@@ -1,0 +1,73 @@
+//! Directories and files.
+
+use std::path::{Path, PathBuf};
+
+use super::State;
+use crate::error::{Error, Result};
+use crate::host::fs::{self, Access};
+use crate::machine::Machine;
+use crate::receipt::Undo;
+use crate::render;
+use crate::secrets::Secret;
+use crate::topology::{Directory, File};
+
+pub(super) fn inspect_directory(machine: &Machine, directory: &Directory) -> Result<State> {
+    let path = machine.path(&directory.path);
+    Ok(match fs::access(&path)? {
+        None => State::Absent,
+        Some(_) if !path.is_dir() => State::Foreign(format!("{} is not a directory", directory.path.display())),
+        Some(access) if access == wanted(machine, directory.access) => State::Current,
+        Some(_) => State::Differs("owner or mode".into()),
+    })
+}
+
+pub(super) fn apply_directory(machine: &Machine, directory: &Directory) -> Result<String> {
+    fs::create_directory(&machine.path(&directory.path), wanted(machine, directory.access))?;
+    Ok(String::new())
+}
+
+pub(super) fn inspect(machine: &Machine, file: &File) -> Result<State> {
+    let path = machine.path(&file.path);
+    let Some(access) = fs::access(&path)? else { return Ok(State::Absent) };
+    // A secret that is not there yet: the file cannot be as wanted.
+    let Ok(text) = resolved(machine, file) else { return Ok(State::Differs("its secrets".into())) };
+    Ok(match fs::read(&path)? {
+        Some(bytes) if bytes != text.expose().as_bytes() => State::Differs("its content".into()),
+        Some(_) if access != wanted(machine, file.access) => State::Differs("owner or mode".into()),
+        Some(_) => State::Current,
+        None => State::Absent,
+    })
+}
+
+pub(super) fn undo(machine: &Machine, file: &File) -> Result<Undo> {
+    let path = machine.path(&file.path);
+    if fs::access(&path)?.is_none() || path.starts_with(machine.path(crate::layout::STATE)) {
+        return Ok(Undo::RemoveFile { path: file.path.clone() });
+    }
+    Ok(Undo::RestoreFile { path: file.path.clone(), backup: backup(&file.path) })
+}
+
+pub(super) fn apply(machine: &Machine, file: &File) -> Result<String> {
+    let text = resolved(machine, file)?;
+    fs::write(&machine.path(&file.path), text.expose().as_bytes(), wanted(machine, file.access))?;
+    Ok(String::new())
+}
+
+/// The file's text with the secrets in it.
+pub(super) fn resolved(machine: &Machine, file: &File) -> Result<Secret> {
+    let secret = |name| machine.secrets.get(name).ok().flatten();
+    render::resolve(&file.text, &secret)
+        .map_err(|error| Error::new(format!("could not fill in {}: {error}", file.path.display()), "run `rcfed apply`"))
+}
+
+fn backup(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(".before-rcfed");
+    path.with_file_name(name)
+}
+
+/// Only root can give files away; without root (a test's own directory) they stay with who runs.
+fn wanted(_machine: &Machine, access: Access) -> Access {
+    let me = rustix::process::geteuid();
+    if me.is_root() { access } else { Access { uid: me.as_raw(), gid: rustix::process::getegid().as_raw(), ..access } }
+}

@@ -1,0 +1,57 @@
+//! Secrets: made once, or copied from a file of the user.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use ring::rand::{SecureRandom, SystemRandom};
+
+use super::State;
+use crate::error::{Error, Result};
+use crate::host::fs;
+use crate::machine::Machine;
+use crate::secrets::{NoRandomness, Secret, SecretName};
+use crate::topology::{self, Origin};
+
+pub(super) fn inspect(machine: &Machine, secret: &topology::Secret) -> Result<State> {
+    let kept = machine.secrets.get(secret.name)?;
+    Ok(match (&secret.origin, kept) {
+        (_, None) => State::Absent,
+        // It counts only for the first start; afterwards Rocket.Chat has the password, and people change it there.
+        (Origin::File(_), Some(_)) if secret.name == SecretName::AdminPassword => State::Current,
+        (Origin::File(path), Some(kept)) => match fs::read_text(path)? {
+            Some(text) if text.trim_end_matches('\n') != kept.expose() => {
+                State::Differs("the file has another one".into())
+            }
+            _ => State::Current,
+        },
+        _ => State::Current,
+    })
+}
+
+pub(super) fn apply(machine: &Machine, secret: &topology::Secret) -> Result<String> {
+    let value = match &secret.origin {
+        Origin::File(path) => {
+            let text = fs::read_text(path)?.unwrap_or_default();
+            let text = text.trim_end_matches('\n');
+            if text.is_empty() || text.contains('\n') {
+                let what =
+                    format!("`{}` should hold one line, the {}", path.display(), secret.name.name().replace('_', " "));
+                return Err(Error::new(what, format!("write it there: `sudo sh -c 'cat > {}'`", path.display())));
+            }
+            Secret::new(text)
+        }
+        Origin::Random(length) => Secret::random(*length).map_err(no_randomness)?,
+        Origin::Seed => seed()?,
+    };
+    machine.secrets.put(secret.name, &value)?;
+    Ok(String::new())
+}
+
+fn seed() -> Result<Secret> {
+    let mut seed = [0u8; 32];
+    SystemRandom::new().fill(&mut seed).map_err(|_| no_randomness(NoRandomness))?;
+    Ok(Secret::new(STANDARD.encode(seed)))
+}
+
+fn no_randomness(error: NoRandomness) -> Error {
+    Error::new(error.to_string(), "check that /dev/urandom exists, then run the same command again")
+}

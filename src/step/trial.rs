@@ -1,0 +1,71 @@
+//! nginx reads the gateway's new files in a throw-away container before they replace the old ones.
+
+use std::path::PathBuf;
+
+use super::State;
+use super::file;
+use crate::config::Service;
+use crate::error::{Error, Result};
+use crate::host::fs::{self, Access};
+use crate::layout;
+use crate::machine::Machine;
+use crate::render::Phase;
+use crate::topology::File;
+
+pub(super) fn inspect(machine: &Machine, phase: Phase) -> Result<State> {
+    // Files that are on disk as wanted were tried before they came there.
+    for file in files(machine, phase) {
+        if file::inspect(machine, file)? != State::Current {
+            return Ok(State::Absent);
+        }
+    }
+    Ok(State::Current)
+}
+
+pub(super) async fn apply(machine: &Machine, phase: Phase) -> Result<String> {
+    let directory = PathBuf::from(layout::STATE).join(match phase {
+        Phase::Start => "trial-http",
+        Phase::Certified => "trial-https",
+    });
+    let result = attempt(machine, phase, &directory).await;
+    let _ = std::fs::remove_dir_all(machine.path(&directory));
+    result
+}
+
+async fn attempt(machine: &Machine, phase: Phase, directory: &std::path::Path) -> Result<String> {
+    let live = layout::service(Service::Gateway);
+    // With a certificate the whole configuration is tried, without one only what needs none.
+    let phases: &[Phase] = if phase == Phase::Start { &[Phase::Start] } else { &[Phase::Start, Phase::Certified] };
+    fs::create_directory(&machine.path(directory), Access::root(0o750))?;
+    for file in phases.iter().flat_map(|phase| files(machine, *phase)) {
+        let name = file.path.strip_prefix(&live).unwrap_or(&file.path);
+        let path = machine.path(directory.join(name));
+        if let Some(parent) = path.parent() {
+            fs::create_directory(parent, Access::root(0o750))?;
+        }
+        fs::write(&path, file::resolved(machine, file)?.expose().as_bytes(), Access::root(0o640))?;
+    }
+    let Some(image) = machine.image(Service::Gateway).await? else {
+        return Err(Error::new("there is no gateway image to try the configuration with", "run `sudo rcfed apply`"));
+    };
+    let mounts = [
+        (machine.path(directory), layout::MOUNT),
+        (machine.path(layout::CHALLENGES), "/run/rcfed-challenges"),
+        (machine.path(layout::CERTIFICATE), "/run/rcfed-certificate"),
+    ];
+    let mounts = mounts.map(|(path, target)| (path.to_string_lossy().into_owned(), target));
+    let command = ["nginx", "-t", "-q", "-c", "/run/rcfed/nginx.conf"];
+    let output = machine.docker.run_once(&image.id, &command, &mounts).await?;
+    if output.code != 0 {
+        let said = output.stderr.trim().to_string();
+        return Err(Error::new(
+            format!("nginx does not accept the gateway's configuration: {said}"),
+            "nothing was replaced; please report this with the output of `rcfed plan --json`",
+        ));
+    }
+    Ok(String::new())
+}
+
+fn files(machine: &Machine, phase: Phase) -> impl Iterator<Item = &File> {
+    machine.topology.files.iter().filter(move |f| f.service == Service::Gateway && f.phase == phase)
+}

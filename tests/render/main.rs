@@ -1,0 +1,52 @@
+//! Rendered files, read by what will read them: parsers, nginx itself, and requests through it.
+
+mod snapshots;
+
+use std::collections::BTreeMap;
+
+use rcfed::config::{AcmeConfig, Admin, Apex, Config, Names, Profile, Proxy, RocketchatConfig};
+use rcfed::domain::{DomainName, Username};
+use rcfed::render::{self, Rendered};
+use rcfed::sizes::Sizes;
+
+/// How host names may coincide: label, federated, chat, matrix, who serves the federated one.
+const NAMES: [(&str, &str, &str, &str, Apex); 6] = [
+    ("distinct", "example.org", "chat.example.org", "matrix.example.org", Apex::Here),
+    ("elsewhere", "example.org", "chat.example.org", "matrix.example.org", Apex::Elsewhere),
+    ("federated_is_chat", "example.org", "example.org", "matrix.example.org", Apex::Here),
+    ("federated_is_matrix", "example.org", "chat.example.org", "example.org", Apex::Here),
+    ("chat_is_matrix", "example.org", "chat.example.org", "chat.example.org", Apex::Here),
+    ("all_one", "example.org", "example.org", "example.org", Apex::Here),
+];
+
+fn name(text: &str) -> DomainName {
+    DomainName::parse(text).unwrap()
+}
+
+fn config(profile: Profile, names: (&str, &str, &str, &str, Apex), proxy: Proxy) -> Config {
+    let (_, federated, chat, matrix, apex) = names;
+    Config {
+        names: Names { federated: name(federated), chat: name(chat), matrix: name(matrix), apex },
+        email: None,
+        profile,
+        proxy,
+        accept_end_of_life: true,
+        admin: Admin {
+            username: Username::parse("ada").unwrap(),
+            email: Some("ada@example.org".parse().unwrap()),
+            password_file: None,
+        },
+        rocketchat: RocketchatConfig::default(),
+        images: BTreeMap::new(),
+        acme: AcmeConfig { directory: "https://ca.example/directory".into(), staging: None, ca: None },
+        addresses: Vec::new(),
+    }
+}
+
+fn files(config: &Config, ipv6: bool) -> Vec<Rendered> {
+    render::files(config, &Sizes::for_memory(2048, ipv6)).unwrap()
+}
+
+fn text<'a>(files: &'a [Rendered], name: &str) -> &'a str {
+    &files.iter().find(|file| file.name == name).unwrap_or_else(|| panic!("no {name}")).text
+}

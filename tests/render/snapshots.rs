@@ -1,0 +1,114 @@
+//! Every file as it is written, and every structured one as its reader understands it.
+
+use std::fmt::Write;
+
+use rcfed::config::{Profile, Proxy, Service};
+use rcfed::render::{Phase, Rendered, redact, rocketchat_env, secrets_in};
+use rcfed::sizes::Sizes;
+
+use crate::{NAMES, config, files, text};
+
+/// The first set of names is shown whole, the others only where they differ from it.
+#[test]
+fn every_file_of_every_combination() {
+    for profile in Profile::ALL {
+        let usual = files(&config(profile, NAMES[0], Proxy::Gateway), false);
+        insta::assert_snapshot!(profile.name(), show(&usual));
+        for names in &NAMES[1..] {
+            let other = files(&config(profile, *names, Proxy::Gateway), false);
+            insta::assert_snapshot!(format!("{}_{}", profile.name(), names.0), show(&different(other, &usual)));
+        }
+    }
+    let usual = files(&config(Profile::Dendrite, NAMES[0], Proxy::Gateway), false);
+    let ipv6 = files(&config(Profile::Dendrite, NAMES[0], Proxy::Gateway), true);
+    insta::assert_snapshot!("dendrite_ipv6", show(&different(ipv6, &usual)));
+    let proxied = files(&config(Profile::Dendrite, NAMES[0], Proxy::Host), false);
+    assert_eq!(proxied, files(&config(Profile::Dendrite, NAMES[0], Proxy::None), false));
+    insta::assert_snapshot!("dendrite_proxied", show(&different(proxied, &usual)));
+}
+
+#[test]
+fn the_environment_of_rocketchat() {
+    let mut shown = String::new();
+    for profile in Profile::ALL {
+        let mut config = config(profile, NAMES[0], Proxy::Gateway);
+        config.rocketchat.registration_token_file = Some("/root/token".into());
+        config.rocketchat.license_file = Some("/root/license".into());
+        config.rocketchat.federation_tester = Some("https://tester.example.org".into());
+        let sizes = Sizes::for_memory(2048, false);
+        writeln!(shown, "## {}", profile.name()).unwrap();
+        for (name, value) in rocketchat_env(&config, &sizes) {
+            assert!(secrets_in(&value).is_empty());
+            writeln!(shown, "{name}={value}").unwrap();
+        }
+        let files = files(&config, false);
+        for (name, file) in files.iter().filter_map(|file| Some((file.name.strip_prefix("env/")?, file))) {
+            assert_eq!(file.mode, 0o400);
+            writeln!(shown, "{name}={}", redact(&file.text)).unwrap();
+        }
+    }
+    insta::assert_snapshot!(shown);
+}
+
+#[test]
+fn structured_files_mean_what_they_say() {
+    for profile in Profile::ALL {
+        for names in NAMES {
+            let files = files(&config(profile, names, Proxy::Gateway), true);
+            for file in &files {
+                let secrets = secrets_in(&file.text);
+                assert_eq!(file.mode == 0o400, !secrets.is_empty(), "{}", file.name);
+                match file.name.rsplit_once('.') {
+                    Some((_, "yaml")) => drop(yaml_serde::from_str::<yaml_serde::Value>(&file.text).unwrap()),
+                    Some((_, "toml")) => drop(toml::from_str::<toml::Table>(&file.text).unwrap()),
+                    _ => {}
+                }
+            }
+            if profile == Profile::Native {
+                assert!(files.iter().all(|file| !matches!(file.service, Service::Homeserver | Service::Postgres)));
+                continue;
+            }
+            let registration: yaml_serde::Value = yaml_serde::from_str(text(&files, "registration.yaml")).unwrap();
+            for key in ["id", "as_token", "hs_token"] {
+                assert!(registration[key].as_str().unwrap().starts_with("@secret:"), "{key} must be a string");
+            }
+            assert!(!registration["url"].as_str().unwrap().ends_with('/'));
+            let main = if profile == Profile::Dendrite { "dendrite.yaml" } else { "homeserver.yaml" };
+            let main: yaml_serde::Value = yaml_serde::from_str(text(&files, main)).unwrap();
+            let scope = if profile == Profile::Dendrite { &main["global"] } else { &main };
+            assert_eq!(scope["server_name"].as_str(), Some(names.1));
+        }
+    }
+}
+
+#[test]
+fn only_a_site_with_tls_waits_for_a_certificate() {
+    for (proxy, phase) in [(Proxy::Gateway, Phase::Certified), (Proxy::Host, Phase::Start), (Proxy::None, Phase::Start)]
+    {
+        let files = files(&config(Profile::Dendrite, NAMES[0], proxy), false);
+        for file in files {
+            let expected = if file.name == "tls.d/site.conf" { phase } else { Phase::Start };
+            assert_eq!(file.phase, expected, "{}", file.name);
+            assert!(phase == Phase::Certified || !file.text.contains("pair.pem"));
+        }
+    }
+}
+
+fn different(mut files: Vec<Rendered>, usual: &[Rendered]) -> Vec<Rendered> {
+    files.retain(|file| !usual.contains(file));
+    files
+}
+
+fn show(files: &[Rendered]) -> String {
+    let mut shown = String::new();
+    for file in files {
+        let (service, name, mode, phase) = (file.service, file.name, file.mode, file.phase);
+        writeln!(shown, "===== {service}/{name} {mode:04o} {phase:?}\n{}", file.text).unwrap();
+    }
+    // Digests change with every character of the text they stand for, which is here to be read anyway.
+    let lines = shown.lines().map(|line| match line.split_once("return 200 \"") {
+        Some((before, _)) => format!("{before}return 200 \"<digest>\";"),
+        None => line.to_owned(),
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
