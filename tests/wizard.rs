@@ -198,7 +198,7 @@ impl Terminal {
         let terminal = Self { socket: format!("rcfed-{}-{number}", std::process::id()), root, _directory: directory };
         let root = terminal.root.display();
         let line = format!(
-            "env -i PATH=/usr/bin:/bin LC_ALL=C.UTF-8 TERM=$TERM RCFED_ROOT={root} {command}; echo rc $?; \
+            "env -i PATH=/usr/bin:/bin LC_ALL=C.UTF-8 TERM=$TERM RCFED_ROOT={root} DOCKER_HOST=tcp://127.0.0.1:9 {command}; echo rc $?; \
              if stty -a | grep -q -e ' echo '; then echo echo is on; else echo echo is off; fi; sleep 60"
         );
         terminal.tmux(&["-f", "/dev/null", "new-session", "-d", "-x", "120", "-y", "70", &line]);
