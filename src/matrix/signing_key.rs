@@ -93,7 +93,9 @@ pub enum BadKey {
 impl Explain for BadKey {
     fn hint(&self) -> Option<String> {
         let dir = crate::layout::SECRETS;
-        Some(format!("put the backup of `{dir}/signing_key` and `{dir}/signing_key_id` back; a new key is a new identity"))
+        Some(format!(
+            "put the backup of `{dir}/signing_key` and `{dir}/signing_key_id` back; a new key is a new identity"
+        ))
     }
 }
 

@@ -1,5 +1,7 @@
 //! Rendered files, read by what will read them: parsers, nginx itself, and requests through it.
 
+mod live;
+mod nginx;
 mod snapshots;
 
 use std::collections::BTreeMap;
