@@ -2,6 +2,7 @@
 
 mod live;
 mod nginx;
+mod scripts;
 mod snapshots;
 
 use std::collections::BTreeMap;
