@@ -51,8 +51,8 @@ tester_up() {
     local program
     program=$(standin federation-tester) || exit 1
     stop_if_rebuilt federation-tester "$program"
-    start federation-tester "$NET4.1:8090" nsenter -t "$(runs inet)" -m -n \
-        env -u SSL_CERT_DIR SSL_CERT_FILE="$PKI/bundle.pem" "$program" --listen "$NET4.1:8090"
+    start federation-tester "$PRIVATE:8090" nsenter -t "$(runs inet)" -m -n \
+        env -u SSL_CERT_DIR SSL_CERT_FILE="$PKI/bundle.pem" "$program" --listen "$PRIVATE:8090"
 }
 
 inet_up() {
@@ -70,7 +70,7 @@ inet_up() {
     until_ok 5 'registry 5000' inet_curl "http://$NET4.1:5000/v2/"
     until_ok 5 'registry docker.io' inet_curl --resolve "registry-1.docker.io:443:$NET4.4" https://registry-1.docker.io/v2/
     until_ok 5 'registry ghcr.io' inet_curl --resolve "ghcr.io:443:$NET4.3" https://ghcr.io/v2/
-    until_ok 5 'federation tester' in_ns "$NS_INET" curl -sS --max-time 2 "http://$NET4.1:8090/"
+    until_ok 5 'federation tester' in_ns "$NS_INET" curl -sS --max-time 2 "http://$PRIVATE:8090/"
 }
 
 inet_down() {
