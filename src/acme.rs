@@ -31,8 +31,11 @@ pub use self::trouble::Trouble;
 use self::account::Account;
 use self::http::Client;
 use self::order::Job;
+use crate::config::Config;
 use crate::domain::{DomainName, Email};
-use crate::host::fs::Access;
+use crate::host::Host;
+use crate::host::fs::{self, Access};
+use crate::layout;
 use crate::ui::Ui;
 
 /// Where certificates come from, and where their files live on this machine.
@@ -52,6 +55,22 @@ pub struct Options {
     pub challenge_dir: PathBuf,
     /// Whether to rehearse first; for the first certificate of a machine, not for renewals.
     pub rehearse: bool,
+}
+
+impl Options {
+    /// What the configuration says, without a rehearsal; reads the file with the extra root.
+    pub fn of(config: &Config, host: &Host) -> Result<Self, AcmeError> {
+        let root = |path: &PathBuf| fs::read(path)?.ok_or_else(|| AcmeError::NoRoot { path: path.clone() });
+        Ok(Self {
+            directory: config.acme.directory.clone(),
+            staging: config.acme.staging.clone(),
+            ca_pem: config.acme.ca.as_ref().map(root).transpose()?,
+            email: config.email.clone(),
+            acme_dir: host.path(layout::ACME),
+            challenge_dir: host.path(layout::CHALLENGES),
+            rehearse: false,
+        })
+    }
 }
 
 /// Gets a new certificate for all of these names, with a fresh key, checked and ready to be saved.

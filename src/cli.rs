@@ -24,8 +24,7 @@ use crate::config::{Config, Mode};
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::layout;
-use crate::machine::Machine;
-use crate::preflight;
+use crate::machine::{self, Machine};
 use crate::ui::{Ui, Verbosity};
 
 /// From a bare server to a federated Rocket.Chat with one command.
@@ -188,7 +187,7 @@ pub fn load(answers: Option<&Path>, host: &Host, mode: Mode) -> Result<Config> {
 /// The deployment that the kept configuration describes, with its engine connected.
 pub async fn machine(context: Context) -> Result<Machine> {
     let config = load(None, &context.host, Mode::Unattended)?;
-    let mut machine = Machine::new(context.host, config, &preflight::sizes(), context.ui)?;
+    let mut machine = Machine::new(context.host, config, &machine::sizes(), context.ui)?;
     machine.connect().await?;
     Ok(machine)
 }

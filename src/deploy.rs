@@ -9,7 +9,7 @@ use crate::host::fs::{self, Access};
 use crate::host::lock::Lock;
 use crate::host::{Host, apt};
 use crate::layout;
-use crate::machine::Machine;
+use crate::machine::{self, Machine};
 use crate::preflight;
 use crate::secrets::SecretName;
 use crate::step;
@@ -37,7 +37,7 @@ pub async fn deploy(host: Host, config: Config, ui: &Ui, manner: Manner, command
         }
         apt::install_docker(ui).await?;
     }
-    let sizes = preflight::sizes();
+    let sizes = machine::sizes();
     let mut machine = Machine::new(host, config, &sizes, ui.clone())?;
     machine.connect().await?;
     fs::create_directory(&machine.path(layout::STATE), Access::root(0o755))?;

@@ -2,9 +2,11 @@
 
 pub mod apt;
 pub mod docker;
+pub mod facts;
 pub mod fs;
 pub mod http;
 pub mod lock;
+pub mod net;
 pub mod secrets;
 pub mod tls;
 

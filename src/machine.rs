@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::host::docker::{Docker, ImageConfig, Observed, RunState};
 use crate::host::fs::{self, Access};
 use crate::host::secrets::SecretStore;
-use crate::host::{Host, docker};
+use crate::host::{Host, docker, facts, net};
 use crate::secrets::SecretName;
 use crate::sizes::Sizes;
 use crate::topology::{self, ImageSource, Origin, Topology};
@@ -121,6 +121,13 @@ impl Machine {
     pub async fn connect(&mut self) -> Result<docker::Engine> {
         Ok(self.docker.engine().await?)
     }
+}
+
+/// What this machine has to share: its memory, and whether anybody reaches it by IPv6.
+pub fn sizes() -> Sizes {
+    // Where /proc cannot be read, as if it were the smallest machine.
+    let memory = facts::memory(Path::new("/")).map_or(0, |memory| memory.total / (1024 * 1024));
+    Sizes::for_memory(memory, net::has_ipv6(Path::new("/")))
 }
 
 /// How long a server may take to become ready.

@@ -1,12 +1,146 @@
-//! stub
-use crate::{config::Config, host::Host, sizes::Sizes, ui::Ui};
-pub struct Finding;
-pub async fn run(_: &Host, _: &Config, _: &Ui) -> Vec<Finding> {
-    vec![]
+//! Everything that can be known before anything is changed: this machine, Docker, ports, clock, and DNS.
+
+mod clock;
+mod docker;
+mod finding;
+mod machine;
+mod ports;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use futures_util::future::join5;
+
+use crate::config::Config;
+use crate::dns::{self, Expected, Judgement, LETS_ENCRYPT, Lookup, Seen};
+use crate::domain::DomainName;
+use crate::error::Explain;
+use crate::host::Host;
+use crate::host::facts::{self, FactError};
+use crate::host::net::{Addresses, METADATA};
+use crate::ui::Ui;
+
+pub use finding::{Finding, Status};
+
+/// The machine that is looked at.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    /// Where its `/proc`, `/etc` and `/var` are; `/` except in tests. Not [`Host::root`], below which rcfed writes.
+    pub root: PathBuf,
+    /// Where a cloud would tell about it; `None` asks nobody.
+    pub metadata: Option<SocketAddr>,
 }
-pub fn verdict(_: &[Finding]) -> Result<(), crate::host::fs::FileError> {
-    Ok(())
+
+impl Default for Machine {
+    fn default() -> Self {
+        Self { root: "/".into(), metadata: Some(METADATA) }
+    }
 }
-pub fn sizes() -> Sizes {
-    Sizes::for_memory(4096, false)
+
+/// What [`inspect`] found.
+#[derive(Clone, Debug)]
+pub struct Preflight {
+    /// All findings, in a fixed order.
+    pub findings: Vec<Finding>,
+    /// What the names have to point to.
+    pub expected: Expected,
+    /// What was seen under each name; [`dns::wait_for`] goes on from here.
+    pub seen: BTreeMap<DomainName, Seen>,
+    /// What that means.
+    pub dns: Judgement,
+}
+
+/// Looks at this machine, and at the names of `config`. Changes nothing; takes 8 s at most. A check that could not be
+/// made is a finding of its own.
+pub async fn run(host: &Host, config: &Config, ui: &Ui) -> Vec<Finding> {
+    inspect(&Machine::default(), host, config, ui).await.findings
+}
+
+/// As [`run`], of any machine, and with what DNS said in full.
+pub async fn inspect(machine: &Machine, host: &Host, config: &Config, ui: &Ui) -> Preflight {
+    let task = ui.task("Look at this machine and at DNS");
+    let lookup = Lookup::new(host);
+    let (clock, docker, gateway, addresses, seen) = join5(
+        clock::check(&config.acme.directory, config.acme.ca.as_deref()),
+        docker::check(&machine.root, &host.docker),
+        docker::gateway_ports(&host.docker),
+        Addresses::find(&machine.root, &config.addresses, machine.metadata),
+        lookup.all([&config.names.federated, &config.names.chat, &config.names.matrix]),
+    )
+    .await;
+    let expected = Expected { addresses, proxy: config.proxy, issuer: issuer(&config.acme.directory) };
+    let dns = dns::judge(&config.names, &expected, &seen);
+    let root = &machine.root;
+    let architecture = facts::architecture();
+    let mut findings = vec![
+        machine::rights(facts::is_root()),
+        machine::system(root),
+        machine::architecture(&architecture, config.profile),
+    ];
+    findings.extend(machine::processor(root, &architecture));
+    findings.extend([machine::memory(root), machine::disk(root, "/var/lib"), machine::packages(root), clock, docker]);
+    findings.extend(ports::check(root, config.proxy, &gateway));
+    findings.extend(dns::findings(&dns, &expected));
+    let failed = findings.iter().filter(|finding| finding.status == Status::Fail).count();
+    match failed {
+        0 => task.done(""),
+        1 => task.failed("one thing is in the way"),
+        many => task.failed(&format!("{many} things are in the way")),
+    }
+    Preflight { findings, expected, seen, dns }
+}
+
+/// What stands in the way of going on.
+#[derive(Debug, thiserror::Error)]
+pub enum PreflightError {
+    /// At least one check failed.
+    #[error("{subject}: {summary}{}", more(*.others))]
+    Failed {
+        /// What the first failed check looked at.
+        subject: String,
+        /// What it found.
+        summary: String,
+        /// What to do, or else what was seen.
+        hint: Option<String>,
+        /// How many failed besides.
+        others: usize,
+    },
+}
+
+impl Explain for PreflightError {
+    fn hint(&self) -> Option<String> {
+        let Self::Failed { hint, .. } = self;
+        hint.clone()
+    }
+}
+
+/// Refuses to go on if a check failed; the first is told, since it is often the cause of the others.
+pub fn verdict(findings: &[Finding]) -> Result<(), PreflightError> {
+    let mut failed = findings.iter().filter(|finding| finding.status == Status::Fail);
+    let Some(first) = failed.next() else { return Ok(()) };
+    Err(PreflightError::Failed {
+        subject: first.subject.clone(),
+        summary: first.summary.clone(),
+        hint: first.remedy.clone().or_else(|| first.evidence.first().cloned()),
+        others: failed.count(),
+    })
+}
+
+/// The subject of findings about the machine itself.
+const MACHINE: &str = "this machine";
+
+/// A fact's finding, or one that says why the fact is not known.
+fn or_unknown<T>(id: &'static str, fact: Result<T, FactError>, judge: impl FnOnce(T) -> Finding) -> Finding {
+    fact.map_or_else(|error| Finding::unknown(id, MACHINE, error.to_string()), judge)
+}
+
+/// The CA's domain in CAA records, where it is known.
+fn issuer(directory: &str) -> Option<String> {
+    let host = directory.split("://").nth(1)?.split(['/', ':']).next()?;
+    (host == LETS_ENCRYPT || host.ends_with(".letsencrypt.org")).then(|| LETS_ENCRYPT.into())
+}
+
+fn more(others: usize) -> String {
+    if others == 0 { String::new() } else { format!(" (and {others} more)") }
 }

@@ -3,13 +3,21 @@
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use clap::Parser;
+use rcfed::cli::Cli;
+use rcfed::cli::init::Lookups;
+
+type Variables<'a> = &'a [(&'a str, &'a str)];
+
 /// Runs the binary in `root` with nothing of this process's environment but `variables`.
-fn rcfed(root: &Path, words: &[&str], variables: &[(&str, &str)]) -> Output {
+fn rcfed(root: &Path, words: &[&str], variables: Variables) -> Output {
     Command::new(env!("CARGO_BIN_EXE_rcfed"))
         .args(words)
         .current_dir(root)
         .env_clear()
         .env("RCFED_ROOT", root)
+        // A refusal that is lost one day must not find an engine to work on.
+        .env("DOCKER_HOST", "tcp://127.0.0.1:9")
         .envs(variables.iter().copied())
         .stdin(Stdio::null())
         .output()
@@ -29,7 +37,7 @@ fn every_refusal_without_a_terminal() {
     std::fs::write(dir.path().join("answers.toml"), answers).unwrap();
     std::fs::write(dir.path().join("empty"), "").unwrap();
     let domain = ["init", "--federated-domain", "example.org", "--accept-end-of-life"];
-    let cases: [(&[&str], &[(&str, &str)]); 10] = [
+    let cases: [(&[&str], Variables); 10] = [
         (&["init"], &[]),
         (&domain, &[]),
         (&["init", "--yes", "--federated-domain", "example.org"], &[]),
@@ -89,13 +97,12 @@ fn answers_of_every_kind_make_one_configuration() {
     let answers = "federated_domain = \"file.example\"\nchat_domain = \"chat.file.example\"\nemail = \"file@file.example\"\n\
                    accept_end_of_life = true\n[admin]\nusername = \"ada\"\n";
     std::fs::write(dir.path().join("answers.toml"), answers).unwrap();
-    let words =
-        ["init", "-q", "--yes", "--no-input", "--answers", "answers.toml", "--federated-domain", "flag.example"];
-    let variables =
-        [("RCFED_FEDERATED_DOMAIN", "env.example"), ("RCFED_EMAIL", "env@env.example"), ("RCFED_BED_X", "1")];
-    let output = rcfed(dir.path(), &words, &variables);
-    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    assert!(output.stdout.is_empty() && output.stderr.is_empty(), "{}", stderr(&output));
+    let variables = [
+        ("RCFED_FEDERATED_DOMAIN", "env.example"),
+        ("RCFED_EMAIL", "env@env.example"),
+        ("RCFED_BED_WORDS", "--answers answers.toml --federated-domain flag.example"),
+    ];
+    gather_and_write(dir.path(), &variables);
     let kept = std::fs::read_to_string(dir.path().join("etc/rcfed/config.toml")).unwrap();
     for line in [
         "federated_domain = \"flag.example\"",
@@ -107,9 +114,36 @@ fn answers_of_every_kind_make_one_configuration() {
         assert!(kept.contains(line), "{line}\n{kept}");
     }
     // A second run needs no answers: it finds those of the first.
-    let again = rcfed(dir.path(), &["init", "-q", "--yes"], &[]);
-    assert_eq!(again.status.code(), Some(0), "{}", stderr(&again));
+    gather_and_write(dir.path(), &[]);
     assert_eq!(std::fs::read_to_string(dir.path().join("etc/rcfed/config.toml")).unwrap(), kept);
+}
+
+/// Runs the test below as a process of its own, since answers come from the environment too.
+fn gather_and_write(root: &Path, variables: Variables) {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "gathers_and_writes"])
+        .current_dir(root)
+        .env_clear()
+        .env("RCFED_ROOT", root)
+        .envs(variables.iter().copied())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+/// Not a test of its own. What `rcfed init --yes` does before it deploys: the binary would go on.
+#[test]
+#[ignore = "needs an environment of its own; run by a test above"]
+fn gathers_and_writes() {
+    let words = std::env::var("RCFED_BED_WORDS").unwrap_or_default();
+    let words = ["rcfed", "init", "--quiet", "--yes", "--no-input"].into_iter().chain(words.split_whitespace());
+    let cli = Cli::parse_from(words);
+    let context = cli.global.context();
+    let rcfed::cli::Command::Init(args) = cli.command else { panic!("another verb") };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let gathered = runtime.block_on(async { args.gather(&context, Lookups::none()).await }).unwrap();
+    gathered.write(&context.host).unwrap();
 }
 
 #[test]

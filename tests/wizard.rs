@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use rcfed::answers::AnswerFlags;
-use rcfed::cli::init::{InitArgs, Lookup, Lookups};
+use rcfed::cli::init::{Gathered, InitArgs, Lookup, Lookups};
 use rcfed::cli::{Context, Input};
 use rcfed::host::Host;
 use rcfed::ui::{Ui, Verbosity};
@@ -92,7 +92,8 @@ fn yes_writes_configuration_and_token_for_root_only() {
         eprintln!("SKIPPED: only root can write what belongs to root");
         return;
     }
-    let Some(terminal) = Terminal::start("init --quiet") else { return };
+    // The binary would go on and deploy.
+    let Some(terminal) = Terminal::start_test("gathers_and_writes") else { return };
     terminal.answer(6);
     terminal.see(QUESTIONS[6]);
     terminal.press(&["hunter2", "Enter"]);
@@ -114,9 +115,7 @@ fn yes_writes_configuration_and_token_for_root_only() {
 
 #[test]
 fn a_web_site_on_the_apex_changes_the_second_question_and_lookups_are_told() {
-    let me = std::env::current_exe().unwrap();
-    let command = format!("{} --ignored --exact gathers_with_lookups --nocapture", me.display());
-    let Some(terminal) = Terminal::run(&command) else { return };
+    let Some(terminal) = Terminal::start_test("gathers_with_lookups") else { return };
     terminal.see(QUESTIONS[0]);
     terminal.press(&["example.org", "Enter"]);
     let screen = terminal.see("Who are people? ›");
@@ -135,23 +134,34 @@ fn a_web_site_on_the_apex_changes_the_second_question_and_lookups_are_told() {
     terminal.assert_untouched();
 }
 
-/// Not a test of its own: the test above runs it in a terminal.
+/// Not a test of its own: one above runs it in a terminal.
 #[test]
-#[ignore = "needs a terminal; run by the test above"]
+#[ignore = "needs a terminal; run by a test above"]
 fn gathers_with_lookups() {
     let line = |text: &'static str| -> Lookup {
         Box::new(move |name| tokio::spawn(async move { Some(text.replace("NAME", name.as_str())) }))
     };
     let lookups = Lookups { dns: line("looked up NAME"), site: line("a web site answers on NAME (nginx)") };
-    let context = Context {
-        host: Host { root: std::env::var_os("RCFED_ROOT").unwrap().into(), docker: String::new(), nameserver: None },
-        ui: Ui::new(Verbosity::Normal),
-        input: Input::default(),
-    };
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let args = InitArgs { answers: None, flags: AnswerFlags::default() };
-    let names = runtime.block_on(args.gather(&context, lookups)).unwrap().config.names;
+    let names = gather(Verbosity::Normal, || lookups).0.config.names;
     println!("gathered {} {} {} {:?}", names.federated, names.chat, names.matrix, names.apex);
+}
+
+/// Not a test of its own: one above runs it in a terminal.
+#[test]
+#[ignore = "needs a terminal; run by a test above"]
+fn gathers_and_writes() {
+    let (gathered, host) = gather(Verbosity::Quiet, Lookups::none);
+    gathered.write(&host).unwrap();
+}
+
+/// What `rcfed init` does before it deploys, in the root directory of the environment.
+fn gather(verbosity: Verbosity, lookups: impl FnOnce() -> Lookups) -> (Gathered, Host) {
+    let root = std::env::var_os("RCFED_ROOT").unwrap().into();
+    let host = Host { root, docker: String::new(), nameserver: None };
+    let context = Context { host: host.clone(), ui: Ui::new(verbosity), input: Input::default() };
+    let args = InitArgs { answers: None, flags: AnswerFlags::default() };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    (runtime.block_on(async { args.gather(&context, lookups()).await }).unwrap(), host)
 }
 
 /// A tmux server of its own, with a root directory of its own.
@@ -165,6 +175,12 @@ impl Terminal {
     /// Starts the binary with these words.
     fn start(words: &str) -> Option<Self> {
         Self::run(&format!("{} {words}", env!("CARGO_BIN_EXE_rcfed")))
+    }
+
+    /// Starts an ignored test of this file.
+    fn start_test(name: &str) -> Option<Self> {
+        let me = std::env::current_exe().unwrap();
+        Self::run(&format!("{} --ignored --exact {name} --nocapture", me.display()))
     }
 
     fn run(command: &str) -> Option<Self> {
@@ -182,7 +198,7 @@ impl Terminal {
         let terminal = Self { socket: format!("rcfed-{}-{number}", std::process::id()), root, _directory: directory };
         let root = terminal.root.display();
         let line = format!(
-            "env -i PATH=/usr/bin:/bin LC_ALL=C.UTF-8 TERM=$TERM RCFED_ROOT={root} {command}; echo rc $?; \
+            "env -i PATH=/usr/bin:/bin LC_ALL=C.UTF-8 TERM=$TERM RCFED_ROOT={root} DOCKER_HOST=tcp://127.0.0.1:9 {command}; echo rc $?; \
              if stty -a | grep -q -e ' echo '; then echo echo is on; else echo echo is off; fi; sleep 60"
         );
         terminal.tmux(&["-f", "/dev/null", "new-session", "-d", "-x", "120", "-y", "70", &line]);

@@ -1,5 +1,7 @@
 //! What ends an attempt to get a certificate.
 
+use std::path::PathBuf;
+
 use jiff::Timestamp;
 
 use super::limit::Limit;
@@ -59,6 +61,12 @@ pub enum AcmeError {
         limit: Limit,
         /// When it was said.
         now: Timestamp,
+    },
+    /// The file with the root that signed the authority's own web certificate is not there.
+    #[error("there is no file `{}` with the certificate authority's root", path.display())]
+    NoRoot {
+        /// The path in the configuration.
+        path: PathBuf,
     },
     /// What was issued cannot be used.
     #[error("{authority} issued a certificate that cannot be used: {source}")]
@@ -165,6 +173,7 @@ impl Explain for AcmeError {
                 "limits end by themselves only; they are listed at https://letsencrypt.org/docs/rate-limits/".into()
             }
             Self::Limited { authority, .. } => format!("{authority} sets this limit; it ends by itself"),
+            Self::NoRoot { path } => format!("check the path with `ls -l {}`", path.display()),
             Self::Pair { source, .. } => return source.hint(),
             Self::Problem { kind, .. } if kind == "badNonce" => "run the same command again".into(),
             Self::Problem { kind, .. } if kind == "externalAccountRequired" => {
@@ -246,6 +255,7 @@ mod tests {
             AcmeError::Protocol { authority: own.clone(), what: "no http-01 challenge".into() },
             AcmeError::Slow { authority: real.clone(), what: "its checks", seconds: 90 },
             AcmeError::TooEarly { reason: "x".into(), until: later, now },
+            AcmeError::NoRoot { path: "/etc/rcfed/root.pem".into() },
             trouble(Trouble::Silent(30)),
             trouble(Trouble::Refused),
             trouble(Trouble::NoAddress),

@@ -18,6 +18,8 @@ use crate::domain::DomainName;
 use crate::secrets::Secret;
 use crate::ui::Task;
 
+/// RFC 8555 §6.5: not our fault, and healed by asking again. The library tries each request three times only.
+const BAD_NONCE: &str = "badNonce";
 /// For a whole order.
 const DEADLINE: Duration = Duration::from_secs(90);
 /// Before the first look at an order, unless the authority says how long.
@@ -42,34 +44,42 @@ pub(super) struct Job<'a> {
 impl Job<'_> {
     /// Gets a certificate with a fresh P-256 key.
     pub async fn issue(&self, account: &mut Account<'_>) -> Result<Pair, AcmeError> {
-        self.in_time(async {
-            let mut order = self.prove(account).await?;
-            self.task.note("fetching the certificate");
-            let key = order.finalize().await.map_err(|error| self.error(error))?;
-            self.wait(&mut order, "the certificate", OrderStatus::Valid).await?;
-            let chain = order.certificate().await.map_err(|error| self.error(error))?;
-            let fullchain_pem = chain.ok_or_else(|| self.protocol("a finished order has no certificate"))?;
-            Ok(Pair { fullchain_pem, privkey_pem: Secret::new(key) })
-        })
-        .await
+        match self.in_time(self.issue_once(account)).await {
+            Err(error) if error.says(BAD_NONCE) => self.in_time(self.issue_once(account)).await,
+            result => result,
+        }
     }
 
     /// Proves all names and asks for nothing.
     ///
     /// The proofs are given back, so that the next rehearsal really looks again.
     pub async fn rehearse(&self, account: &mut Account<'_>) -> Result<(), AcmeError> {
-        self.in_time(async {
-            let mut order = self.prove(account).await?;
-            let mut authorizations = order.authorizations();
-            while let Some(authorization) = authorizations.next().await {
-                // Only the next rehearsal would notice.
-                let Ok(mut authorization) = authorization else { break };
-                let _ = authorization.refresh().await;
-                let _ = authorization.deactivate().await;
-            }
-            Ok(())
-        })
-        .await
+        match self.in_time(self.rehearse_once(account)).await {
+            Err(error) if error.says(BAD_NONCE) => self.in_time(self.rehearse_once(account)).await,
+            result => result,
+        }
+    }
+
+    async fn issue_once(&self, account: &mut Account<'_>) -> Result<Pair, AcmeError> {
+        let mut order = self.prove(account).await?;
+        self.task.note("fetching the certificate");
+        let key = order.finalize().await.map_err(|error| self.error(error))?;
+        self.wait(&mut order, "the certificate", OrderStatus::Valid).await?;
+        let chain = order.certificate().await.map_err(|error| self.error(error))?;
+        let fullchain_pem = chain.ok_or_else(|| self.protocol("a finished order has no certificate"))?;
+        Ok(Pair { fullchain_pem, privkey_pem: Secret::new(key) })
+    }
+
+    async fn rehearse_once(&self, account: &mut Account<'_>) -> Result<(), AcmeError> {
+        let mut order = self.prove(account).await?;
+        let mut authorizations = order.authorizations();
+        while let Some(authorization) = authorizations.next().await {
+            // Only the next rehearsal would notice.
+            let Ok(mut authorization) = authorization else { break };
+            let _ = authorization.refresh().await;
+            let _ = authorization.deactivate().await;
+        }
+        Ok(())
     }
 
     async fn in_time<T>(&self, work: impl Future<Output = Result<T, AcmeError>>) -> Result<T, AcmeError> {

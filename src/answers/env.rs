@@ -41,8 +41,8 @@ impl Answers {
 
 fn is_ours(name: &OsString) -> bool {
     let name = name.to_string_lossy();
-    let other = |other: &&str| if other.ends_with('_') { name.starts_with(*other) } else { name == **other };
-    name.starts_with("RCFED_") && !NOT_ANSWERS.iter().any(|known| other(&known))
+    let other = |known: &&str| if known.ends_with('_') { name.starts_with(*known) } else { name == **known };
+    name.starts_with("RCFED_") && !NOT_ANSWERS.iter().any(other)
 }
 
 fn read(name: &str, value: OsString) -> Result<Option<(Key, Value)>, Problem> {

@@ -34,6 +34,11 @@ impl Problem {
 pub struct Problems(Vec<Problem>);
 
 impl Problems {
+    /// `problems`, of which there is at least one.
+    pub(crate) fn some(problems: Vec<Problem>) -> Self {
+        Self(problems)
+    }
+
     /// `value`, unless there were problems.
     pub fn unless_none<T>(problems: Vec<Problem>, value: T) -> Result<T, Self> {
         if problems.is_empty() { Ok(value) } else { Err(Self(problems)) }

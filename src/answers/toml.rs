@@ -1,7 +1,7 @@
 //! Answers as TOML, read with the place of every key, so that a refusal can name its line.
 
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -109,7 +109,7 @@ impl Reader<'_> {
 
     /// A relative path starts where the answers file is: the file may be read from anywhere.
     fn beside(&self, text: &str) -> String {
-        let directory = self.path.parent().map(Path::to_path_buf).unwrap_or_else(PathBuf::new);
+        let directory = self.path.parent().map(Path::to_path_buf).unwrap_or_default();
         absolute(&directory.join(text))
     }
 }

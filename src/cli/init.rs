@@ -51,7 +51,7 @@ impl InitArgs {
     pub async fn run(self, context: Context) -> Result<()> {
         let gathered = self.gather(&context, Lookups::none()).await?;
         let manner = Manner { may_install: true, terminal: context.input.can_ask() };
-        check(&context.host, &gathered.config, &context.ui).await?;
+        prompt::unless_interrupted(check(&context.host, &gathered.config, &context.ui)).await?;
         gathered.write(&context.host)?;
         deploy(context.host, gathered.config, &context.ui, manner, "init").await?;
         Ok(())

@@ -7,8 +7,8 @@ use clap::Args;
 use super::{Context, load};
 use crate::config::Mode;
 use crate::error::Result;
+use crate::machine;
 use crate::plan::{self, Plan};
-use crate::preflight;
 use crate::topology;
 
 /// Show what `apply` would change, and change nothing
@@ -30,7 +30,7 @@ impl PlanArgs {
     /// Prints the plan. Needs no Docker, no root and no network.
     pub async fn run(self, context: Context) -> Result<()> {
         let config = load(self.answers.as_deref(), &context.host, Mode::Interactive)?;
-        let topology = topology::topology(&config, &preflight::sizes(), &Default::default())?;
+        let topology = topology::topology(&config, &machine::sizes(), &Default::default())?;
         let plan = Plan::new(&config, &topology);
         let diff = if self.diff { Some(plan::diff(&context.host, &topology)?) } else { None };
         if self.json {

@@ -9,7 +9,7 @@ use crate::config::Mode;
 use crate::error::{Error, Result};
 use crate::host::fs::{self, Access};
 use crate::host::secrets::SecretStore;
-use crate::preflight;
+use crate::machine;
 use crate::render;
 use crate::secrets::Secret;
 use crate::topology;
@@ -33,7 +33,7 @@ impl RenderArgs {
     /// Writes the files below `--out`, in the places they have below `/`.
     pub async fn run(self, context: Context) -> Result<()> {
         let config = load(Some(&self.answers), &context.host, Mode::Interactive)?;
-        let topology = topology::topology(&config, &preflight::sizes(), &Default::default())?;
+        let topology = topology::topology(&config, &machine::sizes(), &Default::default())?;
         let secrets = SecretStore::new(&context.host);
         let me = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
         for file in &topology.files {

@@ -27,12 +27,10 @@ impl Config {
     /// Proves the answers.
     pub fn from_answers(answers: &Answers, mode: Mode) -> Result<Self, ConfigError> {
         let (config, problems) = Reader::read(answers, mode);
-        match (config, problems) {
-            (Some(config), problems) if problems.is_empty() => Ok(config),
-            (_, problems) => Problems::unless_none(problems, ()).and_then(|()| {
-                // Without a problem there is a configuration; this line only tells the compiler so.
-                Err(Problem::missing(Key::FederatedDomain, "no federated domain was given").into())
-            }),
+        match config {
+            Some(config) => Problems::unless_none(problems, config),
+            // Names that could not be read left a problem that says why.
+            None => Err(Problems::some(problems)),
         }
     }
 

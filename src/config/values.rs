@@ -4,7 +4,7 @@
 //! takes what the other refuses.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
 use url::{Host, Url};
 
@@ -80,7 +80,7 @@ pub fn directory(text: &str) -> Result<String, Refusal> {
     }
 }
 
-/// Reads the federation tester's address: `https`, or `http` on this machine or its own networks. No final slash.
+/// Reads the federation tester's address: `https`, or `http` at an address or on this machine's own networks. No final slash.
 pub fn federation_tester(text: &str) -> Result<String, Refusal> {
     let url = parse(text)?;
     let near = url.host().is_some_and(|host| is_near(&host));
@@ -121,15 +121,11 @@ fn not_https(text: &str) -> Refusal {
 
 fn is_near(host: &Host<&str>) -> bool {
     match host {
-        Host::Ipv4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
-        Host::Ipv6(ip) => ip.is_loopback() || is_local(ip),
+        // Who writes an address and not a name means one of their own machines.
+        Host::Ipv4(_) | Host::Ipv6(_) => true,
         // A name without a dot is one of this machine or of its container network.
         Host::Domain(name) => !name.contains('.') || name.ends_with(".localhost"),
     }
-}
-
-fn is_local(ip: &Ipv6Addr) -> bool {
-    ip.is_unique_local() || ip.is_unicast_link_local()
 }
 
 fn word<T: Copy>(what: &str, text: &str, words: &[(&str, T)]) -> Result<T, Refusal> {

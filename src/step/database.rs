@@ -3,14 +3,15 @@
 //! Not by the images' init variables: those run once, on an empty volume, and half if they are killed. Everything here
 //! runs over exec, looks first, and can be run again. Passwords are read inside the container from mounted files.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::State;
+use super::ready::Watch;
 use crate::config::Service;
 use crate::error::{Error, Result};
-use crate::machine::{Machine, patience};
+use crate::machine::Machine;
 use crate::ui::Task;
 
 pub(super) async fn inspect(machine: &Machine, service: Service) -> Result<State> {
@@ -26,19 +27,15 @@ pub(super) async fn inspect(machine: &Machine, service: Service) -> Result<State
 }
 
 pub(super) async fn apply(machine: &Machine, service: Service, task: &Task) -> Result<String> {
-    let deadline = Instant::now() + patience(service);
+    let mut watch = Watch::new(service);
     loop {
         let step = match service {
             Service::Mongodb => mongodb_next(machine).await?,
             _ => postgres_next(machine).await?,
         };
         let Some(waiting) = step else { return Ok(String::new()) };
-        task.note(waiting.as_str());
-        if Instant::now() > deadline {
-            let (seen, cause) = machine.why_unwell(service).await?;
-            let hint = cause.map_or_else(|| format!("see `sudo rcfed logs {service}`"), ToString::to_string);
-            return Err(Error::new(format!("{service} was not ready in time ({waiting}): {seen}"), hint));
-        }
+        task.note(waiting);
+        watch.look(machine).await?;
         tokio::time::sleep(Duration::from_millis(400)).await;
     }
 }

@@ -15,8 +15,7 @@ pub(super) async fn inspect(machine: &Machine, service: Service) -> Result<State
 }
 
 pub(super) async fn apply(machine: &Machine, service: Service, task: &Task) -> Result<String> {
-    let started = Instant::now();
-    let mut last_restarts = None;
+    let mut watch = Watch::new(service);
     loop {
         if answers(machine, service).await? {
             return Ok(String::new());
@@ -24,20 +23,40 @@ pub(super) async fn apply(machine: &Machine, service: Service, task: &Task) -> R
         if service == Service::Gateway {
             reload::signal_if_other(machine, Part::Http).await?;
         }
-        let observed = machine.observe(service).await?;
-        let restarts = observed.as_ref().map_or(0, |c| c.restarts);
-        let first = *last_restarts.get_or_insert(restarts);
-        let gone = observed.is_none_or(|c| matches!(c.state, RunState::Exited(..)));
-        // A server that ended three times while we looked will end a fourth time.
-        if gone || restarts >= first + 3 || started.elapsed() > patience(service) {
-            let (seen, cause) = machine.why_unwell(service).await?;
-            let hint = cause.map_or_else(|| format!("see `sudo rcfed logs {service}`"), ToString::to_string);
-            return Err(Error::new(format!("{service} did not become ready: {seen}"), hint));
-        }
+        watch.look(machine).await?;
         if let Some(line) = machine.docker.last_lines(&service.container(), 1).await?.pop() {
             task.note(line.chars().take(60).collect::<String>());
         }
         tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+}
+
+/// Watches a container that should become ready, and gives up with the reason when it will not.
+pub(super) struct Watch {
+    service: Service,
+    started: Instant,
+    restarts: Option<i64>,
+}
+
+impl Watch {
+    pub fn new(service: Service) -> Self {
+        Self { service, started: Instant::now(), restarts: None }
+    }
+
+    /// Fails when the container is gone, ends again and again, or takes longer than it may.
+    pub async fn look(&mut self, machine: &Machine) -> Result<()> {
+        let service = self.service;
+        let observed = machine.observe(service).await?;
+        let restarts = observed.as_ref().map_or(0, |c| c.restarts);
+        let first = *self.restarts.get_or_insert(restarts);
+        let gone = observed.is_none_or(|c| matches!(c.state, RunState::Exited(..)));
+        // A server that ended three times while we looked will end a fourth time.
+        if !gone && restarts < first + 3 && self.started.elapsed() <= patience(service) {
+            return Ok(());
+        }
+        let (seen, cause) = machine.why_unwell(service).await?;
+        let hint = cause.map_or_else(|| format!("see `sudo rcfed logs {service}`"), ToString::to_string);
+        Err(Error::new(format!("{service} did not become ready: {seen}"), hint))
     }
 }
 

@@ -29,6 +29,18 @@ pub async fn ask<T: Send + 'static>(questions: impl FnOnce(&Prompt) -> Result<T>
     outcome
 }
 
+/// Waits for `work`, which changes nothing, unless Ctrl-C comes first.
+///
+/// After a question Ctrl-C no longer ends this process by itself, so whatever follows must listen for it.
+pub async fn unless_interrupted<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(PromptError::Terminal)?;
+    tokio::select! {
+        biased;
+        _ = interrupt.recv() => Err(PromptError::Interrupted.into()),
+        done = work => done,
+    }
+}
+
 /// Asks one question at a time on stderr.
 pub struct Prompt {
     terminal: Term,

@@ -30,6 +30,15 @@ pub enum Web {
     Nothing,
 }
 
+/// How often, in percent, Pebble does what certificate authorities sometimes do.
+#[derive(Clone, Copy, Default)]
+pub struct Moods {
+    /// Needs no new proof of a name that was proven before.
+    pub believes_old_proofs: u32,
+    /// Refuses a request, to be sent again with another nonce.
+    pub rejects_nonces: u32,
+}
+
 /// A process that ends with the test.
 struct Process(Child);
 
@@ -44,15 +53,15 @@ pub struct Bed {
     dir: TempDir,
     api: SocketAddr,
     names: SocketAddr,
-    reuse: u32,
+    moods: Moods,
     asked: Arc<Mutex<Vec<String>>>,
     pebble: Option<Process>,
     _dns: Process,
 }
 
 impl Bed {
-    /// Starts it all; `reuse` is how often, in percent, Pebble believes an earlier proof.
-    pub async fn start(web: Web, reuse: u32) -> Option<Self> {
+    /// Starts it all; `None` if Pebble is not installed.
+    pub async fn start(web: Web, moods: Moods) -> Option<Self> {
         if !installed() {
             return None;
         }
@@ -86,7 +95,7 @@ impl Bed {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let mut bed = Self { dir, api, names, reuse, asked, pebble: None, _dns: Process(dns) };
+        let mut bed = Self { dir, api, names, moods, asked, pebble: None, _dns: Process(dns) };
         wait_for(dns_management).await;
         bed.restart().await;
         Some(bed)
@@ -100,8 +109,8 @@ impl Bed {
             .arg(self.dir().join("pebble.json"))
             .args(["-dnsserver", &self.names.to_string()])
             .env("PEBBLE_VA_NOSLEEP", "1")
-            .env("PEBBLE_WFE_NONCEREJECT", "0")
-            .env("PEBBLE_AUTHZREUSE", self.reuse.to_string())
+            .env("PEBBLE_WFE_NONCEREJECT", self.moods.rejects_nonces.to_string())
+            .env("PEBBLE_AUTHZREUSE", self.moods.believes_old_proofs.to_string())
             .stdout(Stdio::null())
             .stderr(if std::env::var_os("BED_LOG").is_some() { Stdio::inherit() } else { Stdio::null() })
             .spawn()

@@ -12,7 +12,7 @@ use rcfed::domain::DomainName;
 use rcfed::error::Explain;
 use rcfed::ui::{Ui, Verbosity};
 
-use bed::{Bed, Stub, Web};
+use bed::{Bed, Moods, Stub, Web};
 
 fn names(names: &[&str]) -> Vec<DomainName> {
     names.iter().map(|name| DomainName::parse(name).unwrap()).collect()
@@ -26,7 +26,7 @@ const THREE: [&str; 3] = ["example.org", "chat.example.org", "matrix.example.org
 
 #[tokio::test]
 async fn three_names_twice_and_after_the_authority_forgot_the_account() {
-    let Some(mut bed) = Bed::start(Web::Serves, 0).await else { return };
+    let Some(mut bed) = Bed::start(Web::Serves, Moods::default()).await else { return };
     let three = names(&THREE);
     let wanted: Vec<&DomainName> = three.iter().collect();
     let store = Store::new(bed.dir().join("certificate"));
@@ -57,7 +57,8 @@ async fn three_names_twice_and_after_the_authority_forgot_the_account() {
 #[tokio::test]
 async fn a_rehearsal_looks_for_itself_and_leaves_no_proof_behind() {
     // This authority believes an old proof whenever there is one.
-    let Some(bed) = Bed::start(Web::Serves, 100).await else { return };
+    let moods = Moods { believes_old_proofs: 100, ..Moods::default() };
+    let Some(bed) = Bed::start(Web::Serves, moods).await else { return };
     let mut options = bed.options();
     options.staging = Some(options.directory.clone());
     options.rehearse = true;
@@ -66,8 +67,16 @@ async fn a_rehearsal_looks_for_itself_and_leaves_no_proof_behind() {
 }
 
 #[tokio::test]
+async fn refused_nonces_are_not_noticed() {
+    let Some(bed) = Bed::start(Web::Serves, Moods { rejects_nonces: 5, ..Moods::default() }).await else { return };
+    for _ in 0..3 {
+        ask(&bed.options(), &names(&THREE)).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_failed_rehearsal_says_that_nothing_counted() {
-    let Some(bed) = Bed::start(Web::Empty, 0).await else { return };
+    let Some(bed) = Bed::start(Web::Empty, Moods::default()).await else { return };
     let mut options = bed.options();
     options.staging = Some(std::mem::replace(&mut options.directory, "https://127.0.0.1:9/never-asked".into()));
     options.rehearse = true;
@@ -78,7 +87,7 @@ async fn a_failed_rehearsal_says_that_nothing_counted() {
 
 #[tokio::test]
 async fn nothing_on_port_80_is_told_for_every_name() {
-    let Some(bed) = Bed::start(Web::Nothing, 0).await else { return };
+    let Some(bed) = Bed::start(Web::Nothing, Moods::default()).await else { return };
     let error = ask(&bed.options(), &names(&THREE)).await.unwrap_err();
     let told: Vec<(&str, &str)> =
         error.refusals().iter().map(|refusal| (refusal.name.as_str(), refusal.kind.as_str())).collect();
@@ -91,7 +100,7 @@ async fn nothing_on_port_80_is_told_for_every_name() {
 
 #[tokio::test]
 async fn another_web_server_is_told_with_its_status() {
-    let Some(bed) = Bed::start(Web::Empty, 0).await else { return };
+    let Some(bed) = Bed::start(Web::Empty, Moods::default()).await else { return };
     let error = ask(&bed.options(), &names(&["example.org", "chat.example.org"])).await.unwrap_err();
     let kinds: Vec<&str> = error.refusals().iter().map(|refusal| refusal.kind.as_str()).collect();
     assert_eq!(kinds, ["unauthorized", "unauthorized"], "{error}");
@@ -101,7 +110,7 @@ async fn another_web_server_is_told_with_its_status() {
 
 #[tokio::test]
 async fn a_blocked_name_is_told_and_the_others_are_not() {
-    let Some(bed) = Bed::start(Web::Serves, 0).await else { return };
+    let Some(bed) = Bed::start(Web::Serves, Moods::default()).await else { return };
     let error = ask(&bed.options(), &names(&["example.org", "blocked.test"])).await.unwrap_err();
     let told: Vec<(&str, &str)> =
         error.refusals().iter().map(|refusal| (refusal.name.as_str(), refusal.kind.as_str())).collect();

@@ -8,8 +8,9 @@ use bollard::models::{
     Mount as ApiMount, MountType, NetworkingConfig, PortBinding, RestartPolicy, RestartPolicyNameEnum,
 };
 use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, InspectContainerOptions, KillContainerOptionsBuilder, LogsOptionsBuilder,
-    RemoveContainerOptionsBuilder, StartContainerOptions, StopContainerOptions, UploadToContainerOptionsBuilder,
+    CreateContainerOptions, CreateContainerOptionsBuilder, InspectContainerOptions, KillContainerOptionsBuilder,
+    LogsOptionsBuilder, RemoveContainerOptionsBuilder, StartContainerOptions, StopContainerOptions,
+    UploadToContainerOptionsBuilder,
 };
 use futures_util::StreamExt;
 
@@ -64,14 +65,30 @@ impl Docker {
     pub async fn create_container(&self, wanted: &Container, image: &str, root: &Path) -> Result<(), DockerError> {
         let name = wanted.service.container();
         let failed = |error| DockerError::call("create the container", &name, error);
+        if !wanted.seeds.is_empty() {
+            self.seed(wanted, image, root).await?;
+        }
         let options = CreateContainerOptionsBuilder::default().name(&name).build();
         self.api.create_container(Some(options), body(wanted, image, root)).await.map_err(failed)?;
-        if !wanted.seeds.is_empty() {
-            let tar = seeds(wanted).map_err(|e| failed(e.into()))?;
-            let options = UploadToContainerOptionsBuilder::default().path("/").build();
-            self.api.upload_to_container(&name, Some(options), bollard::body_full(tar.into())).await.map_err(failed)?;
-        }
         Ok(())
+    }
+
+    /// Makes directories in a container's volumes, through one that is never started: the engine writes into no container
+    /// whose root is read-only.
+    async fn seed(&self, wanted: &Container, image: &str, root: &Path) -> Result<(), DockerError> {
+        let name = wanted.service.container();
+        let failed = |error| DockerError::call("prepare the volume", &name, error);
+        let mut writable = body(wanted, image, root);
+        writable.host_config = writable.host_config.map(|host| HostConfig { readonly_rootfs: Some(false), ..host });
+        let helper = self.api.create_container(None::<CreateContainerOptions>, writable).await.map_err(failed)?;
+        let tar = seeds(wanted).map_err(|e| failed(e.into()));
+        let options = UploadToContainerOptionsBuilder::default().path("/").build();
+        let sent = match tar {
+            Ok(tar) => self.api.upload_to_container(&helper.id, Some(options), bollard::body_full(tar.into())).await,
+            Err(error) => return self.remove_container(&helper.id).await.and(Err(error)),
+        };
+        self.remove_container(&helper.id).await?;
+        sent.map_err(failed)
     }
 
     /// Starts a container; that it runs already is fine.

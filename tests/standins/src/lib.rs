@@ -1,3 +1,5 @@
 //! Stand-ins.
+//! Stand-ins for servers that cannot be had as packages: each keeps its original's contract, strict where that one is.
 
 pub mod dns;
+pub mod mongo;

@@ -1,0 +1,20 @@
+//! DNS as others see it: looked up from both ends, judged, and waited for.
+//!
+//! [`Lookup`] asks, [`judge`] compares what was seen with what has to be there, [`report`] says it in lines, and
+//! [`wait_for`] asks again until it is right. Only the first and the last touch the network.
+
+mod caa;
+mod judge;
+mod lookup;
+mod message;
+mod ranges;
+mod report;
+mod wait;
+
+pub use caa::{Caa, CaaRecord, CaaVerdict};
+pub use judge::{Change, Expected, Judgement, LETS_ENCRYPT, NameReport, Verdict, judge};
+pub use lookup::{Answer, Lookup, Seen, ServerView, View, ZoneServer};
+pub use message::Fault;
+pub use ranges::{is_cloudflare, is_private};
+pub use report::{findings, report};
+pub use wait::{Patience, WaitError, wait_for};
