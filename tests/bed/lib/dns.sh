@@ -17,7 +17,7 @@ ns.bed.test A $NET4.53
 ns.bed.test AAAA $NET6:53
 acme.bed.test A $NET4.1
 acme-staging.bed.test A $NET4.2
-tester.bed.test A $NET4.1
+tester.bed.test A $PRIVATE
 ZONE
     for name in fed.test:10 other.test:20; do
         host=${name#*:} name=${name%:*}

@@ -1,15 +1,18 @@
 # shellcheck shell=bash
 # What the internet has: DNS, two certificate authorities, registries, a federation tester.
 
+VALIDITY=7776000 # of certificates: 90 days, in seconds
+
 inet_curl() { in_ns "$NS_INET" curl -fsS --max-time 5 --noproxy '*' --cacert "$PKI/ca.crt" "$@"; }
 
-acme_config() { # HOST: prints the configuration
-    jq -n --arg ip "$NET4.$1" --arg pki "$PKI" --argjson validity "${2:-0}" '{pebble: ({
+acme_config() { # HOST VALIDITY: prints the configuration
+    jq -n --arg ip "$NET4.$1" --arg pki "$PKI" --argjson validity "$2" '{pebble: {
         listenAddress: ($ip + ":14000"), managementListenAddress: ($ip + ":15000"),
         certificate: ($pki + "/acme.crt"), privateKey: ($pki + "/acme.key"),
         httpPort: 80, tlsPort: 443, ocspResponderURL: "", externalAccountBindingRequired: false,
-        domainBlocklist: ["blocked.test"], retryAfter: {authz: 1, order: 1}
-    } + if $validity > 0 then {certificateValidityPeriod: $validity} else {} end)}'
+        domainBlocklist: ["blocked.test"], retryAfter: {authz: 1, order: 1},
+        certificateValidityPeriod: $validity
+    }}'
 }
 
 acme_up() { # [VALIDITY in seconds]
@@ -17,7 +20,7 @@ acme_up() { # [VALIDITY in seconds]
     mkdir -p "$STATE/inet"
     while read -r name host; do
         runs "$name" >/dev/null && continue
-        acme_config "$host" "${1:-0}" >"$STATE/inet/$name.json"
+        acme_config "$host" "${1:-$VALIDITY}" >"$STATE/inet/$name.json"
         start "$name" "$STATE/inet/$name.json" nsenter --net="/run/netns/$NS_INET" \
             env PEBBLE_VA_NOSLEEP=1 PEBBLE_WFE_NONCEREJECT=0 \
             pebble -config "$STATE/inet/$name.json" -dnsserver "$NET4.53:53"
@@ -51,8 +54,8 @@ tester_up() {
     local program
     program=$(standin federation-tester) || exit 1
     stop_if_rebuilt federation-tester "$program"
-    start federation-tester "$NET4.1:8090" nsenter -t "$(runs inet)" -m -n \
-        env -u SSL_CERT_DIR SSL_CERT_FILE="$PKI/bundle.pem" "$program" --listen "$NET4.1:8090"
+    start federation-tester "$PRIVATE:8090" nsenter -t "$(runs inet)" -m -n \
+        env -u SSL_CERT_DIR SSL_CERT_FILE="$PKI/bundle.pem" "$program" --listen "$PRIVATE:8090"
 }
 
 inet_up() {
@@ -70,7 +73,7 @@ inet_up() {
     until_ok 5 'registry 5000' inet_curl "http://$NET4.1:5000/v2/"
     until_ok 5 'registry docker.io' inet_curl --resolve "registry-1.docker.io:443:$NET4.4" https://registry-1.docker.io/v2/
     until_ok 5 'registry ghcr.io' inet_curl --resolve "ghcr.io:443:$NET4.3" https://ghcr.io/v2/
-    until_ok 5 'federation tester' in_ns "$NS_INET" curl -sS --max-time 2 "http://$NET4.1:8090/"
+    until_ok 5 'federation tester' in_ns "$NS_INET" curl -sS --max-time 2 "http://$PRIVATE:8090/"
 }
 
 inet_down() {
@@ -81,7 +84,7 @@ inet_down() {
 }
 
 verb_acme() {
-    local validity=0
+    local validity=$VALIDITY
     [ "${1:-}" = restart ] || die 'usage: bed acme restart [--validity SECONDS]'
     [ "${2:-}" != --validity ] || validity=${3:?}
     stop acme

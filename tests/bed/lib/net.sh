@@ -4,6 +4,7 @@
 NET4=198.51.100
 NET6=2001:db8:51:
 INET_HOSTS=(1 2 3 4 53)                 # what each is: README.md
+PRIVATE=10.51.0.1                       # for what must not be public: the federation tester, asked over plain HTTP
 SPARE_HOSTS=(5 6 7 8 9)                 # for what a test starts itself
 
 ns_exists() { [ -e "/run/netns/$1" ]; }
@@ -23,17 +24,21 @@ ns_make() { # NAME: refuses one that this bed did not make
 
 net_inet() {
     local host
-    ns_make "$NS_INET" || return 0
-    ip -n "$NS_INET" link add br0 type bridge
-    for host in "${INET_HOSTS[@]}" "${SPARE_HOSTS[@]}"; do
-        ip -n "$NS_INET" addr add "$NET4.$host/24" dev br0
-        ip -n "$NS_INET" addr add "$NET6:$host/64" dev br0 nodad
-    done
-    ip -n "$NS_INET" link set br0 up
+    if ns_make "$NS_INET"; then
+        ip -n "$NS_INET" link add br0 type bridge
+        ip -n "$NS_INET" link set br0 up
+    fi
     # Whoever asks for an address outside is told at once that there is no outside.
+    {
+        for host in "${INET_HOSTS[@]}" "${SPARE_HOSTS[@]}"; do
+            echo "addr replace $NET4.$host/24 dev br0"
+            echo "addr replace $NET6:$host/64 dev br0 nodad"
+        done
+        echo "addr replace $PRIVATE/32 dev br0"
+        echo 'route replace unreachable default'
+    } | ip -n "$NS_INET" -batch -
+    ip -n "$NS_INET" -6 route replace unreachable default
     in_ns "$NS_INET" sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward; echo 1 >/proc/sys/net/ipv6/conf/all/forwarding'
-    ip -n "$NS_INET" route add unreachable default
-    ip -n "$NS_INET" -6 route add unreachable default
 }
 
 net_droplet() { # NAMESPACE HOST: e.g. rcfed-droplet 10
