@@ -35,6 +35,8 @@ dock_each() {
 
 docker_up() {
     local work=$D_DIR
+    # A killed engine leaves its pid behind, and the next one believes it.
+    runs "$D_NAME-docker" >/dev/null || rm -f "$work/docker.pid"
     # rcfed speaks of the image's name; where docker.io is, is the engine's business.
     start "$D_NAME-docker" "$work/data" nsenter -t "$(runs "$D_NAME")" -m -n -- \
         env -u SSL_CERT_DIR -u DOCKER_HOST SSL_CERT_FILE="$PKI/ca.crt" NO_PROXY='*' no_proxy='*' \
