@@ -1,3 +1,8 @@
 //! Stand-ins.
 
+pub mod dendrite;
 pub mod dns;
+pub mod federation;
+pub mod fetch;
+pub mod matrix;
+pub mod web;
