@@ -1,5 +1,9 @@
-//! Stand-ins.
 //! Stand-ins for servers that cannot be had as packages: each keeps its original's contract, strict where that one is.
 
+pub mod dendrite;
 pub mod dns;
+pub mod federation;
+pub mod fetch;
+pub mod matrix;
 pub mod mongo;
+pub mod web;
