@@ -18,6 +18,8 @@ pub fn rocketchat_env(config: &Config, sizes: &Sizes) -> BTreeMap<String, String
     let mut set = |name: &str, value: String| env.insert(name.into(), value);
     set("ROOT_URL", format!("https://{}", config.names.chat));
     set("PORT", "3000".into());
+    // The gateway is the one proxy: without this all people have its address, and share its limit of failed logins.
+    set("HTTP_FORWARDED_COUNT", "1".into());
     set("DEPLOY_METHOD", "docker".into());
     set("NODE_OPTIONS", format!("--max-old-space-size={}", sizes.node_heap_mb));
     set("ADMIN_USERNAME", admin.username.to_string());

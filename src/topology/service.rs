@@ -81,10 +81,12 @@ fn gateway(config: &Config, container: &mut Container) {
     container.command = Some(Vec::new());
     container.mounts.push(read_only(layout::CHALLENGES.into(), "/run/rcfed-challenges"));
     container.mounts.push(read_only(layout::CERTIFICATE.into(), "/run/rcfed-certificate"));
-    let address = if config.proxy == Proxy::Gateway { "" } else { "127.0.0.1" };
-    let (http, https) = if config.proxy == Proxy::Gateway { (80, 443) } else { (8080, 8443) };
-    let port = |host, container| Port { address: address.into(), host, container };
-    container.ports = vec![port(http, 80), port(https, 443)];
+    // Behind another proxy: the whole site in plain HTTP, and apart from it the challenges.
+    let (address, ports) = match config.proxy {
+        Proxy::Gateway => ("", [(80, 80), (443, 443)]),
+        Proxy::Host | Proxy::None => ("127.0.0.1", [(8080, 8080), (8081, 80)]),
+    };
+    container.ports = ports.map(|(host, container)| Port { address: address.into(), host, container }).into();
     container.health.test = words(&["CMD", "curl", "-fsS", "-o", "/dev/null", "http://127.0.0.1:8008/rcfed/http"]);
     // Its files are reloaded, never a reason to start anew.
     container.reads = String::new();

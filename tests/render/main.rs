@@ -1,5 +1,8 @@
 //! Rendered files, read by what will read them: parsers, nginx itself, and requests through it.
 
+mod live;
+mod nginx;
+mod scripts;
 mod snapshots;
 
 use std::collections::BTreeMap;

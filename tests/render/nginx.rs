@@ -47,10 +47,11 @@ impl Nginx {
             }
             let mut text = file
                 .text
+                // First, since the temporary directory is usually there too.
+                .replace("/tmp/", &format!("{root}/"))
                 .replace("/run/rcfed-challenges", &format!("{root}/challenges"))
                 .replace("/run/rcfed-certificate", &format!("{root}/certificate"))
                 .replace("/run/rcfed", root)
-                .replace("/tmp/", &format!("{root}/"))
                 .replace("/dev/stdout", &format!("{root}/access.log"))
                 // The image's user, which this machine may not have.
                 .replace("user nginx;", "user root;");
