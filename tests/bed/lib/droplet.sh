@@ -121,6 +121,7 @@ remove_all() {
     dock network ls -q --filter type=custom | dock_each network rm
     # An image that was not pulled is something that rcfed made.
     dock image ls -q --filter reference='rcfed*' | dock_each image rm -f
+    dock image prune -f >/dev/null
     [ "${1:-}" != --images ] || dock image ls -aq | dock_each image rm -f
     find "$D_ROOT" -mindepth 1 -delete
 }
