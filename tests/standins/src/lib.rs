@@ -6,4 +6,5 @@ pub mod federation;
 pub mod fetch;
 pub mod matrix;
 pub mod mongo;
+pub mod rocketchat;
 pub mod web;
