@@ -1,5 +1,6 @@
 //! Stand-ins.
 
+pub mod ca;
 pub mod dendrite;
 pub mod dns;
 pub mod federation;
