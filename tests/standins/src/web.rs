@@ -5,12 +5,14 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Incoming;
+use http_body_util::{BodyExt, Limited};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::{HeaderMap, Method, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -77,13 +79,21 @@ pub struct Answer {
     pub status: u16,
     pub headers: Vec<(&'static str, String)>,
     pub body: Bytes,
+    /// After the body the connection breaks, whatever length was promised.
+    pub cut: bool,
 }
 
 impl Answer {
+    /// An answer without a body.
+    #[must_use]
+    pub fn empty(status: u16) -> Self {
+        Self { status, headers: Vec::new(), body: Bytes::new(), cut: false }
+    }
+
     /// An answer of one content type.
     #[must_use]
     pub fn new(status: u16, content_type: &str, body: impl Into<Bytes>) -> Self {
-        Self { status, headers: vec![("Content-Type", content_type.to_owned())], body: body.into() }
+        Self { status, headers: vec![("Content-Type", content_type.to_owned())], body: body.into(), cut: false }
     }
 
     /// A JSON answer.
@@ -99,16 +109,52 @@ impl Answer {
         self
     }
 
-    fn into_response(self) -> Response<Full<Bytes>> {
+    fn into_response(self) -> Response<Outgoing> {
         let mut builder = Response::builder().status(self.status);
         for (name, value) in self.headers {
             builder = builder.header(name, value);
         }
-        builder.body(Full::new(self.body)).unwrap_or_else(|_| {
-            let mut failed = Response::new(Full::default());
+        builder.body(Outgoing { data: Some(self.body), cut: self.cut, flushed: None }).unwrap_or_else(|_| {
+            let mut failed = Response::new(Outgoing { data: None, cut: false, flushed: None });
             *failed.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
             failed
         })
+    }
+}
+
+/// A body in one piece, which may end in an error.
+struct Outgoing {
+    data: Option<Bytes>,
+    cut: bool,
+    /// Until then what was written reaches the client; hyper throws unsent bytes away with the connection.
+    flushed: Option<Pin<Box<tokio::time::Sleep>>>,
+}
+
+impl Body for Outgoing {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+        if let Some(data) = self.data.take().filter(|data| !data.is_empty()) {
+            return Poll::Ready(Some(Ok(Frame::data(data))));
+        }
+        if !self.cut {
+            return Poll::Ready(None);
+        }
+        let flushed = self.flushed.get_or_insert_with(|| Box::pin(tokio::time::sleep(Duration::from_millis(200))));
+        flushed.as_mut().poll(context).map(|()| Some(Err(std::io::ErrorKind::ConnectionAborted.into())))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let length = self.data.as_ref().map_or(0, |data| data.len() as u64);
+        if self.cut { SizeHint::default() } else { SizeHint::with_exact(length) }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        !self.cut && self.data.as_ref().is_none_or(Bytes::is_empty)
     }
 }
 

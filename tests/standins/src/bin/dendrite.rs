@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let flags = match Flags::parse(std::env::args().skip(1)) {
+    let flags = match Flags::parse(std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned())) {
         Ok(flags) => flags,
         Err(why) => {
             eprintln!("{why}\nUsage of dendrite:\n  -config string\n  -http-bind-address string\n  -version");
@@ -26,8 +26,16 @@ async fn main() -> ExitCode {
         println!("{VERSION}");
         return ExitCode::SUCCESS;
     }
-    match run(&flags).await {
-        Ok(()) => ExitCode::SUCCESS,
+    // from the very start: as PID 1 it would not be stopped while it waits for the database
+    let ended = tokio::select! {
+        ended = run(&flags) => ended,
+        stopped = web::until_told_to_stop() => stopped.map_err(Stop::fatal),
+    };
+    match ended {
+        Ok(()) => {
+            log::info("Stopped HTTP listeners");
+            ExitCode::SUCCESS
+        }
         Err(Stop::Fatal(why)) => {
             log::line("fatal", &why);
             ExitCode::FAILURE
@@ -60,11 +68,7 @@ async fn run(flags: &Flags) -> Result<(), Stop> {
         let config = &server.config;
         tokio::spawn(sender::run(queue.clone(), registration.clone(), config.legacy_auth, config.legacy_paths));
     }
-    tokio::select! {
-        () = web::serve(listener, None, server) => {}
-        stopped = web::until_told_to_stop() => stopped.map_err(Stop::fatal)?,
-    }
-    log::info("Stopped HTTP listeners");
+    web::serve(listener, None, server).await;
     Ok(())
 }
 

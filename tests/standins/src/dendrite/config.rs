@@ -31,7 +31,6 @@ pub struct Config {
     pub registrations: Vec<Registration>,
     pub registration_disabled: bool,
     pub media_path: String,
-    pub allow_networks: Vec<String>,
 }
 
 /// Loads and verifies. The first half (`Load`) stops at the first error, the second (`Verify`) lists all.
@@ -117,7 +116,6 @@ fn read(root: Node<'_>) -> Result<Config, String> {
         registrations: Vec::new(),
         registration_disabled: root.at("client_api.registration_disabled").bool(true),
         media_path: root.at("media_api.base_path").string(),
-        allow_networks: root.at("federation_api.allow_networks").list().into_iter().map(Node::string).collect(),
     })
 }
 

@@ -77,10 +77,8 @@ impl Server {
         match segments.as_slice() {
             [""] => Answer::new(302, "text/html; charset=utf-8", "<a href=\"/_matrix/static/\">Found</a>.\n\n")
                 .with("Location", "/_matrix/static/"),
-            ["_dendrite", "monitor", "up"] => Answer { status: 200, headers: Vec::new(), body: Default::default() },
-            ["_dendrite", "monitor", "health"] if self.database.is_open() => {
-                Answer { status: 200, headers: Vec::new(), body: Default::default() }
-            }
+            ["_dendrite", "monitor", "up"] => Answer::empty(200),
+            ["_dendrite", "monitor", "health"] if self.database.is_open() => Answer::empty(200),
             ["_dendrite", "monitor", "health"] => {
                 Answer::json(503, &json!({"warnings": ["the database connection is gone"]}))
             }

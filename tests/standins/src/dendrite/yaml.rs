@@ -165,7 +165,11 @@ impl<'a> Node<'a> {
             Value::Mapping(_) => "!!map".to_owned(),
             other => format!("!!{} `{}`", tag(other), scalar(other).unwrap_or_default()),
         };
-        self.document.errors.borrow_mut().push(format!("cannot unmarshal {found} into {wanted}"));
+        let text = format!("cannot unmarshal {found} into {wanted}");
+        let mut errors = self.document.errors.borrow_mut();
+        if !errors.contains(&text) {
+            errors.push(text);
+        }
     }
 
     /// The value itself, for an error about it.
