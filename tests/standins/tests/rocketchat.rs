@@ -81,6 +81,15 @@ impl Chat {
     }
 }
 
+/// What DDP says to a connection and a ping.
+fn websocket(port: u16) -> Vec<String> {
+    use tokio_tungstenite::tungstenite::{Message, client};
+    let stream = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let (mut socket, _) = client(format!("ws://127.0.0.1:{port}/websocket"), stream).unwrap();
+    socket.send(Message::text(r#"{"msg":"ping","id":"7"}"#)).unwrap();
+    (0..2).map(|_| socket.read().unwrap().into_text().unwrap().to_string()).collect()
+}
+
 fn until(what: &str, test: impl Fn() -> bool) {
     let end = Instant::now() + Duration::from_secs(10);
     while !test() {
@@ -93,12 +102,13 @@ fn until(what: &str, test: impl Fn() -> bool) {
 fn from_the_first_login_to_a_stored_token() {
     let directory = tempfile::tempdir().unwrap();
     let (directory, mongo) = (directory.path(), free_port());
-    let _mongod = ready_mongod(directory, mongo);
+    let mongod = ready_mongod(directory, mongo);
     let extra =
         [("OVERWRITE_SETTING_No_Such_Setting", "x"), ("Site_Name", "Ours"), ("OVERWRITE_SETTING_Language", "de")];
     let mut chat = Chat::start(directory, mongo, &extra);
     assert_eq!(request(chat.port, "GET", "/health", &[], None), (200, json!("ok")));
     assert_eq!(request(chat.port, "GET", "/api/info", &[], None).1["version"], "7.10");
+    assert_eq!(websocket(chat.port), [r#"{"server_id":"0"}"#, r#"{"msg":"pong","id":"7"}"#]);
     let stranger = json!({ "status": "error", "message": "You must be logged in to do this." });
     assert_eq!(chat.get("me"), (401, stranger));
     let wrong = chat.post("login", json!({ "user": "ada", "password": "wrong" }));
@@ -142,6 +152,11 @@ fn from_the_first_login_to_a_stored_token() {
     let room = chat.post("im.create", json!({ "username": "ada" })).1["room"]["_id"].clone();
     let sent = chat.post("chat.postMessage", json!({ "roomId": room, "text": "x" })).1["message"]["_id"].clone();
     assert_eq!(chat.post("chat.delete", json!({ "roomId": room, "msgId": sent })).0, 200);
+
+    // A mongod that was killed and came back is found again.
+    drop(mongod);
+    let _mongod = common::mongod(directory, mongo, "rs0");
+    assert_eq!(chat.get("me").1["username"], "ada");
 
     // A new password ends all tokens, the personal one too.
     let id = chat.get("users.info?username=ada").1["user"]["_id"].clone();
