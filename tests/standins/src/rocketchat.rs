@@ -2,6 +2,13 @@
 //!
 //! It is written against 7.10, the last version with the bridge (Rocket.Chat pull request 36988 removed it); versions
 //! from 7.11 on have only what tells them apart. Files named in comments are those of the repository RocketChat/Rocket.Chat.
+//!
+//! Beside Rocket.Chat's own variables it knows:
+//! - `STANDIN_VERSION`: instead of the file `/app/bundle/rocket.chat-version`.
+//! - `STANDIN_BOOT_MS` (2000) and `STANDIN_MONGO_WAIT_MS` (15000): how long it boots, and waits for a primary.
+//! - `STANDIN_UPLOADS` (`/app/uploads`): the directory that must be writable beside `/tmp`.
+//! - `STANDIN_STRICT_2FA=0`: a second factor is remembered as the real one does, instead of asked for every time.
+//! - `STANDIN_UPGRADE_LOSES_OVERWRITE=1`: the first boot of another version keeps stored values, whatever is overwritten.
 
 mod account;
 mod api;

@@ -1,13 +1,13 @@
 //! The Dendrite stand-in as rcfed and a bridge meet it, with a real PostgreSQL where one is installed.
 
-mod common;
+mod support;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 
-use common::{Running, free_port, get, http, status, until};
 use serde_json::{Value, json};
+use support::{Running, free_port, get, http, status, until};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_dendrite");
 const POSTGRES: &str = "/usr/lib/postgresql/15/bin";

@@ -1,11 +1,11 @@
 //! The fault servers, asked by the clients they are meant for.
 
-mod common;
+mod support;
 
-use common::{get, http, start, status};
 use instant_acme::{Account, Identifier, NewAccount, NewOrder};
 use rcfed_standins::matrix;
 use rcfed_standins::web::{Answer, Handler, Request};
+use support::{get, http, start, status};
 
 const CA: &str = env!("CARGO_BIN_EXE_fault-ca");
 

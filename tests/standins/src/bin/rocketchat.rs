@@ -14,7 +14,10 @@ fn main() -> ExitCode {
         else {
             return ExitCode::FAILURE;
         };
-        let running = tokio::spawn(boot::run(std::env::vars().collect()));
+        let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+            name.into_string().ok().zip(value.into_string().ok())
+        };
+        let running = tokio::spawn(boot::run(std::env::vars_os().filter_map(text).collect()));
         tokio::select! {
             _ = term.recv() => ExitCode::SUCCESS,
             _ = interrupt.recv() => ExitCode::SUCCESS,

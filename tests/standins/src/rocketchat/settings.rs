@@ -149,7 +149,7 @@ fn convert(text: &str, kind: Kind) -> Value {
         ("false", _) => json!(false),
         (_, Kind::Int) => {
             let digits = text.trim_start();
-            let end = digits.char_indices().find(|(at, c)| !c.is_ascii_digit() && !(*at == 0 && *c == '-'));
+            let end = digits.char_indices().find(|(at, c)| !(c.is_ascii_digit() || *at == 0 && *c == '-'));
             let number = &digits[..end.map_or(digits.len(), |(at, _)| at)];
             number.parse::<i64>().map_or(Value::Null, |number| json!(number))
         }
