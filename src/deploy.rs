@@ -66,11 +66,12 @@ pub async fn check(host: &Host, config: &Config, ui: &Ui) -> Result<()> {
         // What an earlier run began is looked at step by step.
         return Ok(());
     }
-    let findings = preflight::run(host, config, ui).await;
+    let findings = preflight::inspect(Path::new("/"), host, config, ui).await.findings;
     Ok(preflight::verdict(&findings)?)
 }
 
-fn need_root(command: &str) -> Result<()> {
+/// Refuses to go on without root, naming the command to run.
+pub fn need_root(command: &str) -> Result<()> {
     if rustix::process::geteuid().is_root() {
         return Ok(());
     }

@@ -13,7 +13,7 @@ pub use wizard::{Lookup, Lookups};
 use super::Context;
 use crate::answers::{AnswerFlags, Answers};
 use crate::config::{Config, Mode};
-use crate::deploy::{Manner, check, deploy};
+use crate::deploy::{Manner, check, deploy, need_root};
 use crate::error::{Error, Result};
 use crate::host::{Host, fs};
 use crate::layout;
@@ -49,6 +49,8 @@ pub struct Gathered {
 impl InitArgs {
     /// Gathers and keeps the configuration.
     pub async fn run(self, context: Context) -> Result<()> {
+        // Nobody shall answer seven questions for nothing.
+        need_root("init")?;
         let gathered = self.gather(&context, Lookups::none()).await?;
         let manner = Manner { may_install: true, terminal: context.input.can_ask() };
         prompt::unless_interrupted(check(&context.host, &gathered.config, &context.ui)).await?;
