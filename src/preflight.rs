@@ -5,6 +5,7 @@ mod docker;
 mod finding;
 mod machine;
 mod ports;
+mod tell;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -21,6 +22,7 @@ use crate::host::net::Addresses;
 use crate::ui::Ui;
 
 pub use finding::{Finding, Status};
+pub use tell::tell;
 
 /// What [`inspect`] found.
 #[derive(Clone, Debug)]
@@ -86,12 +88,25 @@ pub enum PreflightError {
         /// How many failed besides.
         others: usize,
     },
+    /// The machine is fine, and only names are wrong.
+    #[error("DNS is not right: {wrong}")]
+    Dns {
+        /// Each name, and how it is.
+        wrong: String,
+        /// Records to change, or else what to do.
+        remedies: Vec<String>,
+    },
 }
 
 impl Explain for PreflightError {
     fn hint(&self) -> Option<String> {
-        let Self::Failed { hint, .. } = self;
-        hint.clone()
+        match self {
+            Self::Failed { hint, .. } => hint.clone(),
+            Self::Dns { remedies, .. } => {
+                let then = "then run the same command again; with `--wait-for-dns` it waits until DNS is right";
+                Some([remedies.join("\n"), then.into()].join("\n").trim_start().to_owned())
+            }
+        }
     }
 }
 

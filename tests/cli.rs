@@ -163,7 +163,7 @@ fn gathers_and_writes() {
     let context = cli.global.context();
     let rcfed::cli::Command::Init(args) = cli.command else { panic!("another verb") };
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let gathered = runtime.block_on(async { args.gather(&context, Lookups::none()).await }).unwrap();
+    let gathered = runtime.block_on(async { args.gather(&context, |_| Lookups::none()).await }).unwrap();
     gathered.write(&context.host).unwrap();
 }
 

@@ -161,7 +161,7 @@ fn gather(verbosity: Verbosity, lookups: impl FnOnce() -> Lookups) -> (Gathered,
     let context = Context { host: host.clone(), ui: Ui::new(verbosity), input: Input::default() };
     let args = InitArgs { answers: None, flags: AnswerFlags::default() };
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    (runtime.block_on(async { args.gather(&context, lookups()).await }).unwrap(), host)
+    (runtime.block_on(async { args.gather(&context, |_| lookups()).await }).unwrap(), host)
 }
 
 /// A tmux server of its own, with a root directory of its own.

@@ -1,5 +1,6 @@
 //! `rcfed init`: answers from everywhere, the rest asked, the plan shown and confirmed; only then is anything written.
 
+mod lookups;
 mod summary;
 mod wizard;
 
@@ -51,7 +52,8 @@ impl InitArgs {
     pub async fn run(self, context: Context) -> Result<()> {
         // Nobody shall answer seven questions for nothing.
         need_root("init")?;
-        let gathered = self.gather(&context, Lookups::none()).await?;
+        let lookups = |given: &Answers| Lookups::real(&context.host, given);
+        let gathered = self.gather(&context, lookups).await?;
         let manner = Manner { may_install: true, terminal: context.input.can_ask() };
         prompt::unless_interrupted(check(&context.host, &gathered.config, &context.ui)).await?;
         gathered.write(&context.host)?;
@@ -60,12 +62,17 @@ impl InitArgs {
     }
 
     /// Everything up to and with the confirmation. Reads, looks up and asks; writes nothing.
-    pub async fn gather(self, context: &Context, lookups: Lookups) -> Result<Gathered> {
+    ///
+    /// `lookups` are made from the answers that were given, if anybody is asked at all.
+    pub async fn gather(self, context: &Context, lookups: impl FnOnce(&Answers) -> Lookups) -> Result<Gathered> {
         let given = self.given(context)?;
         Config::check_given(&given)?;
         let asks = context.input.asks();
         let (answers, token) = match asks {
-            true => wizard::ask(given, lookups).await?,
+            true => {
+                let lookups = lookups(&given);
+                wizard::ask(given, lookups).await?
+            }
             false => (given, None),
         };
         let mut config = Config::from_answers(&answers, if asks { Mode::Interactive } else { Mode::Unattended })?;
