@@ -103,8 +103,9 @@ impl Explain for PreflightError {
         match self {
             Self::Failed { hint, .. } => hint.clone(),
             Self::Dns { remedies, .. } => {
-                let then = "then run the same command again; with `--wait-for-dns` it waits until DNS is right";
-                Some([remedies.join("\n"), then.into()].join("\n").trim_start().to_owned())
+                let again = "run the same command again; `--wait-for-dns` makes it wait until DNS is right";
+                let lines: String = remedies.iter().flat_map(|r| r.lines()).map(|line| format!("\n  {line}")).collect();
+                Some(if lines.is_empty() { again.into() } else { format!("do this, and {again}{lines}") })
             }
         }
     }
