@@ -16,6 +16,7 @@ pub mod version;
 use std::io::IsTerminal;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -23,6 +24,7 @@ use crate::answers::Answers;
 use crate::config::{Config, Mode};
 use crate::error::{Error, Result};
 use crate::host::Host;
+use crate::host::net::METADATA;
 use crate::layout;
 use crate::machine::{self, Machine};
 use crate::ui::{Ui, Verbosity};
@@ -71,6 +73,16 @@ pub struct Global {
         value_parser = nameserver
     )]
     pub nameserver: Option<SocketAddr>,
+    /// Ask this address what the cloud knows of this machine, or nobody (off)
+    #[arg(
+        long,
+        global = true,
+        hide = true,
+        env = "RCFED_METADATA",
+        value_name = "IP:PORT",
+        default_value_t = Metadata::default()
+    )]
+    pub metadata: Metadata,
     /// Say nothing but errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
@@ -83,6 +95,39 @@ pub struct Global {
     /// Do not ask for confirmation; what was not answered takes its default
     #[arg(short, long, global = true)]
     pub yes: bool,
+}
+
+/// Where a cloud's metadata service is asked, or that none is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Metadata(pub Option<SocketAddr>);
+
+impl Default for Metadata {
+    fn default() -> Self {
+        Self(Some(METADATA))
+    }
+}
+
+impl FromStr for Metadata {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "off" => Ok(Self(None)),
+            _ => text
+                .parse()
+                .map(|address| Self(Some(address)))
+                .map_err(|_| "write `off`, or an address with its port such as 169.254.169.254:80".into()),
+        }
+    }
+}
+
+impl std::fmt::Display for Metadata {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Some(address) => address.fmt(f),
+            None => f.write_str("off"),
+        }
+    }
 }
 
 /// The verbs.
@@ -143,7 +188,12 @@ impl Global {
             _ => Verbosity::Normal,
         };
         Context {
-            host: Host { root: self.root.clone(), docker: self.docker.clone(), nameserver: self.nameserver },
+            host: Host {
+                root: self.root.clone(),
+                docker: self.docker.clone(),
+                nameserver: self.nameserver,
+                metadata: self.metadata.0,
+            },
             ui: Ui::new(verbosity),
             input: Input { no_input: self.no_input, yes: self.yes },
         }
@@ -243,6 +293,7 @@ mod tests {
             vec!["rcfed", "logs", "mongo"],
             vec!["rcfed", "-q", "-v", "status"],
             vec!["rcfed", "--nameserver", "localhost", "status"],
+            vec!["rcfed", "--metadata", "no", "status"],
             vec!["rcfed", "render", "--out", "x"],
             vec!["rcfed", "relay"],
         ];
@@ -267,9 +318,17 @@ mod tests {
     }
 
     #[test]
+    fn metadata_services() {
+        for text in ["off", "127.0.0.1:8080", "169.254.169.254:80"] {
+            assert_eq!(text.parse::<Metadata>().unwrap().to_string(), text);
+        }
+        assert!("on".parse::<Metadata>().is_err());
+    }
+
+    #[test]
     fn a_machine_without_configuration_is_told_to_make_one() {
         let dir = tempfile::tempdir().unwrap();
-        let host = Host { root: dir.path().into(), docker: String::new(), nameserver: None };
+        let host = Host { root: dir.path().into(), docker: String::new(), nameserver: None, metadata: None };
         let error = load(None, &host, Mode::Unattended).unwrap_err();
         assert_eq!(error.exit_code(), 2);
         assert_eq!(error.hint().unwrap(), "make one with `sudo rcfed init`");

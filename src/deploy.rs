@@ -10,7 +10,6 @@ use crate::host::lock::Lock;
 use crate::host::{Host, apt};
 use crate::layout;
 use crate::machine::{self, Machine};
-use crate::preflight;
 use crate::secrets::SecretName;
 use crate::step;
 use crate::summary::{self, Password};
@@ -59,18 +58,8 @@ pub async fn deploy(host: Host, config: Config, ui: &Ui, manner: Manner, command
     Ok(outcome)
 }
 
-/// Whether DNS and the machine allow a new deployment, before anything is touched.
-pub async fn check(host: &Host, config: &Config, ui: &Ui) -> Result<()> {
-    need_root("init")?;
-    if fs::read(&host.path(layout::RECEIPT))?.is_some() {
-        // What an earlier run began is looked at step by step.
-        return Ok(());
-    }
-    let findings = preflight::run(host, config, ui).await;
-    Ok(preflight::verdict(&findings)?)
-}
-
-fn need_root(command: &str) -> Result<()> {
+/// Refuses to go on without root, naming the command to run.
+pub fn need_root(command: &str) -> Result<()> {
     if rustix::process::geteuid().is_root() {
         return Ok(());
     }

@@ -13,7 +13,7 @@ pub mod tls;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-/// Where this process works: a root directory, a Docker engine, a name server.
+/// Where this process works: a root directory, a Docker engine, a name server, a metadata service.
 #[derive(Clone, Debug)]
 pub struct Host {
     /// In front of every path; `/` except in tests.
@@ -22,6 +22,8 @@ pub struct Host {
     pub docker: String,
     /// Asked instead of the system's resolver and the root servers.
     pub nameserver: Option<SocketAddr>,
+    /// Where a cloud would tell this machine about itself; `None` asks nobody.
+    pub metadata: Option<SocketAddr>,
 }
 
 impl Host {

@@ -5,10 +5,10 @@ mod docker;
 mod finding;
 mod machine;
 mod ports;
+mod tell;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::Path;
 
 use futures_util::future::join5;
 
@@ -18,25 +18,11 @@ use crate::domain::DomainName;
 use crate::error::Explain;
 use crate::host::Host;
 use crate::host::facts::{self, FactError};
-use crate::host::net::{Addresses, METADATA};
+use crate::host::net::Addresses;
 use crate::ui::Ui;
 
 pub use finding::{Finding, Status};
-
-/// The machine that is looked at.
-#[derive(Clone, Debug)]
-pub struct Machine {
-    /// Where its `/proc`, `/etc` and `/var` are; `/` except in tests. Not [`Host::root`], below which rcfed writes.
-    pub root: PathBuf,
-    /// Where a cloud would tell about it; `None` asks nobody.
-    pub metadata: Option<SocketAddr>,
-}
-
-impl Default for Machine {
-    fn default() -> Self {
-        Self { root: "/".into(), metadata: Some(METADATA) }
-    }
-}
+pub use tell::tell;
 
 /// What [`inspect`] found.
 #[derive(Clone, Debug)]
@@ -51,27 +37,23 @@ pub struct Preflight {
     pub dns: Judgement,
 }
 
-/// Looks at this machine, and at the names of `config`. Changes nothing; takes 8 s at most. A check that could not be
-/// made is a finding of its own.
-pub async fn run(host: &Host, config: &Config, ui: &Ui) -> Vec<Finding> {
-    inspect(&Machine::default(), host, config, ui).await.findings
-}
-
-/// As [`run`], of any machine, and with what DNS said in full.
-pub async fn inspect(machine: &Machine, host: &Host, config: &Config, ui: &Ui) -> Preflight {
+/// Looks at the machine whose `/proc`, `/etc` and `/var` are below `root`, and at the names of `config`. Changes nothing;
+/// takes 8 s at most. A check that could not be made is a finding of its own.
+///
+/// `root` is `/` except in tests; it is not [`Host::root`], below which rcfed writes.
+pub async fn inspect(root: &Path, host: &Host, config: &Config, ui: &Ui) -> Preflight {
     let task = ui.task("Look at this machine and at DNS");
     let lookup = Lookup::new(host);
     let (clock, docker, gateway, addresses, seen) = join5(
         clock::check(&config.acme.directory, config.acme.ca.as_deref()),
-        docker::check(&machine.root, &host.docker),
+        docker::check(root, &host.docker),
         docker::gateway_ports(&host.docker),
-        Addresses::find(&machine.root, &config.addresses, machine.metadata),
+        Addresses::find(root, &config.addresses, host.metadata),
         lookup.all([&config.names.federated, &config.names.chat, &config.names.matrix]),
     )
     .await;
     let expected = Expected { addresses, proxy: config.proxy, issuer: issuer(&config.acme.directory) };
     let dns = dns::judge(&config.names, &expected, &seen);
-    let root = &machine.root;
     let architecture = facts::architecture();
     let mut findings = vec![
         machine::rights(facts::is_root()),
@@ -106,12 +88,26 @@ pub enum PreflightError {
         /// How many failed besides.
         others: usize,
     },
+    /// The machine is fine, and only names are wrong.
+    #[error("DNS is not right: {wrong}")]
+    Dns {
+        /// Each name, and how it is.
+        wrong: String,
+        /// Records to change, or else what to do.
+        remedies: Vec<String>,
+    },
 }
 
 impl Explain for PreflightError {
     fn hint(&self) -> Option<String> {
-        let Self::Failed { hint, .. } = self;
-        hint.clone()
+        match self {
+            Self::Failed { hint, .. } => hint.clone(),
+            Self::Dns { remedies, .. } => {
+                let again = "run the same command again; `--wait-for-dns` makes it wait until DNS is right";
+                let lines: String = remedies.iter().flat_map(|r| r.lines()).map(|line| format!("\n  {line}")).collect();
+                Some(if lines.is_empty() { again.into() } else { format!("do this, and {again}{lines}") })
+            }
+        }
     }
 }
 

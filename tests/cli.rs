@@ -1,5 +1,6 @@
 //! The real binary without a terminal: exit codes, what goes to stdout, and every sentence on stderr.
 
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -29,7 +30,27 @@ fn stderr(output: &Output) -> String {
 }
 
 #[test]
+fn init_asks_for_root_before_anything_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rcfed"));
+    if rustix::process::geteuid().is_root() {
+        let binary = dir.path().join("rcfed");
+        std::fs::copy(env!("CARGO_BIN_EXE_rcfed"), &binary).unwrap();
+        std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        command = Command::new(binary);
+        command.uid(65534).gid(65534);
+    }
+    let output = command.arg("init").env_clear().env("RCFED_ROOT", dir.path()).stdin(Stdio::null()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    insta::assert_snapshot!(stderr(&output));
+}
+
+#[test]
 fn every_refusal_without_a_terminal() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("SKIPPED: without root `init` refuses at once");
+        return;
+    }
     let dir = tempfile::tempdir().unwrap();
     let answers = "federated_domain = \"example.org\"\nchat_domian = \"chat.example.org\"\n";
     std::fs::write(dir.path().join("slip.toml"), answers).unwrap();
@@ -142,7 +163,7 @@ fn gathers_and_writes() {
     let context = cli.global.context();
     let rcfed::cli::Command::Init(args) = cli.command else { panic!("another verb") };
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let gathered = runtime.block_on(async { args.gather(&context, Lookups::none()).await }).unwrap();
+    let gathered = runtime.block_on(async { args.gather(&context, |_| Lookups::none()).await }).unwrap();
     gathered.write(&context.host).unwrap();
 }
 

@@ -8,7 +8,7 @@ use rcfed::domain::{DomainName, Username};
 use rcfed::error::Explain;
 use rcfed::host::Host;
 use rcfed::host::net::Addresses;
-use rcfed::preflight::{Finding, Machine, Status, inspect, verdict};
+use rcfed::preflight::{Finding, Status, inspect, verdict};
 use rcfed::ui::{Ui, Verbosity};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -94,12 +94,17 @@ async fn a_machine_without_anything_is_described_and_never_a_crash() {
         acme: AcmeConfig { directory: format!("http://{nobody}/directory"), staging: None, ca: None },
         addresses: vec![],
     };
-    let host = Host { root: "/nonexistent".into(), docker: format!("tcp://{nobody}"), nameserver: Some(nobody) };
+    let host = Host {
+        root: "/nonexistent".into(),
+        docker: format!("tcp://{nobody}"),
+        nameserver: Some(nobody),
+        metadata: None,
+    };
     let ui = Ui::new(Verbosity::Quiet);
     let looked = |fixture_name: &str| {
-        let machine = Machine { root: fixture(fixture_name), metadata: None };
+        let root = fixture(fixture_name);
         let (host, config, ui) = (host.clone(), config.clone(), ui.clone());
-        async move { inspect(&machine, &host, &config, &ui).await.findings }
+        async move { inspect(&root, &host, &config, &ui).await.findings }
     };
     let empty = looked("empty").await;
     let ids: Vec<(&str, Status)> = empty.iter().map(|finding| (finding.id, finding.status)).collect();

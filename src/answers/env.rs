@@ -13,6 +13,7 @@ pub const NOT_ANSWERS: &[&str] = &[
     "RCFED_BED_",
     "RCFED_INSTALL_DIR",
     "RCFED_LOG",
+    "RCFED_METADATA",
     "RCFED_NAMESERVER",
     "RCFED_ROOT",
     "RCFED_TEST_",

@@ -1,9 +1,12 @@
 //! `rcfed init`: answers from everywhere, the rest asked, the plan shown and confirmed; only then is anything written.
 
+mod check;
+mod lookups;
 mod summary;
 mod wizard;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 
@@ -13,7 +16,7 @@ pub use wizard::{Lookup, Lookups};
 use super::Context;
 use crate::answers::{AnswerFlags, Answers};
 use crate::config::{Config, Mode};
-use crate::deploy::{Manner, check, deploy};
+use crate::deploy::{Manner, deploy, need_root};
 use crate::error::{Error, Result};
 use crate::host::{Host, fs};
 use crate::layout;
@@ -32,6 +35,15 @@ pub struct InitArgs {
     /// File with answers [default: the configuration of an earlier run]
     #[arg(long, value_name = "FILE", env = "RCFED_ANSWERS", hide_env_values = true)]
     pub answers: Option<PathBuf>,
+    /// If only DNS is wrong, wait until it is right, at most MINUTES [default: 30]
+    #[arg(
+        long,
+        value_name = "MINUTES",
+        num_args = 0..=1,
+        default_missing_value = "30",
+        value_parser = clap::value_parser!(u64).range(1..=1440)
+    )]
+    pub wait_for_dns: Option<u64>,
     /// One flag for each answer.
     #[command(flatten)]
     pub flags: AnswerFlags,
@@ -49,21 +61,30 @@ pub struct Gathered {
 impl InitArgs {
     /// Gathers and keeps the configuration.
     pub async fn run(self, context: Context) -> Result<()> {
-        let gathered = self.gather(&context, Lookups::none()).await?;
+        // Nobody shall answer seven questions for nothing.
+        need_root("init")?;
+        let wait = self.wait_for_dns.map(|minutes| Duration::from_secs(minutes * 60));
+        let lookups = |given: &Answers| Lookups::real(&context.host, given);
+        let gathered = self.gather(&context, lookups).await?;
         let manner = Manner { may_install: true, terminal: context.input.can_ask() };
-        prompt::unless_interrupted(check(&context.host, &gathered.config, &context.ui)).await?;
+        let gathered = Gathered { config: check::check(&context, gathered.config, wait).await?, ..gathered };
         gathered.write(&context.host)?;
         deploy(context.host, gathered.config, &context.ui, manner, "init").await?;
         Ok(())
     }
 
     /// Everything up to and with the confirmation. Reads, looks up and asks; writes nothing.
-    pub async fn gather(self, context: &Context, lookups: Lookups) -> Result<Gathered> {
+    ///
+    /// `lookups` are made from the answers that were given, if anybody is asked at all.
+    pub async fn gather(self, context: &Context, lookups: impl FnOnce(&Answers) -> Lookups) -> Result<Gathered> {
         let given = self.given(context)?;
         Config::check_given(&given)?;
         let asks = context.input.asks();
         let (answers, token) = match asks {
-            true => wizard::ask(given, lookups).await?,
+            true => {
+                let lookups = lookups(&given);
+                wizard::ask(given, lookups).await?
+            }
             false => (given, None),
         };
         let mut config = Config::from_answers(&answers, if asks { Mode::Interactive } else { Mode::Unattended })?;

@@ -57,7 +57,7 @@ mod tests {
     #[test]
     fn a_changed_secret_is_a_new_version() {
         let root = tempfile::tempdir().unwrap();
-        let host = Host { root: root.path().into(), docker: String::new(), nameserver: None };
+        let host = Host { root: root.path().into(), docker: String::new(), nameserver: None, metadata: None };
         std::fs::create_dir_all(host.path(layout::SECRETS)).unwrap();
         let store = SecretStore::new(&host);
         assert_eq!(store.get(SecretName::AsToken).unwrap(), None);

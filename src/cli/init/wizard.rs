@@ -33,7 +33,7 @@ impl Lookups {
 }
 
 /// How long an answer from the network is worth waiting for before the question that depends on it.
-const PATIENCE: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Asks for what is not answered yet. The token comes back apart: it is not written before the plan is confirmed.
 pub async fn ask(given: Answers, lookups: Lookups) -> Result<(Answers, Option<Secret>)> {
