@@ -207,6 +207,11 @@ impl Service {
         }
     }
 
+    /// Whether it keeps the data of others.
+    pub fn is_database(self) -> bool {
+        matches!(self, Self::Mongodb | Self::Postgres)
+    }
+
     /// The name of its container.
     pub fn container(self) -> String {
         format!("rcfed-{}", self.name())

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::apply::{self, Outcome};
 use crate::config::Config;
+use crate::deployment;
 use crate::error::{Error, Result};
 use crate::host::fs::{self, Access};
 use crate::host::lock::Lock;
@@ -27,6 +28,8 @@ pub struct Manner {
 /// Makes the machine match `config`, and says how it went.
 pub async fn deploy(host: Host, config: Config, ui: &Ui, manner: Manner, command: &str) -> Result<Outcome> {
     need_root(command)?;
+    deployment::allows(&host, &config)?;
+    deployment::refuse_orphans(&host).await?;
     if !apt::docker_installed() && !Path::new(host.docker.trim_start_matches("unix://")).exists() {
         if !manner.may_install {
             return Err(Error::new(

@@ -15,6 +15,8 @@ pub const REGISTRATION_TOKEN: &str = "/etc/rcfed/registration_token";
 pub const STATE: &str = "/var/lib/rcfed";
 /// The journal of what rcfed did to this machine.
 pub const RECEIPT: &str = "/var/lib/rcfed/receipt.jsonl";
+/// What this deployment can never change ([`crate::deployment`]).
+pub const DEPLOYMENT: &str = "/var/lib/rcfed/deployment.json";
 /// Locked with flock while a command changes the machine.
 pub const LOCK: &str = "/var/lib/rcfed/lock";
 /// Generated secrets, one file each, 0600.

@@ -11,6 +11,7 @@ pub mod cli;
 pub mod compat;
 pub mod config;
 pub mod deploy;
+pub mod deployment;
 pub mod dns;
 pub mod domain;
 pub mod error;

@@ -220,16 +220,12 @@ pub fn steps(config: &Config, topology: &Topology) -> Vec<Step> {
     steps.push(Step::Trial(Phase::Start));
     steps.extend(files(Phase::Start));
     steps.extend(services.iter().map(|s| Step::Container(*s)));
-    steps.extend(services.iter().filter(|s| is_database(**s)).map(|s| Step::Database(*s)));
-    steps.extend(services.iter().filter(|s| !is_database(**s)).map(|s| Step::Ready(*s)));
+    steps.extend(services.iter().filter(|s| s.is_database()).map(|s| Step::Database(*s)));
+    steps.extend(services.iter().filter(|s| !s.is_database()).map(|s| Step::Ready(*s)));
     steps.extend([Step::Certificate, Step::Trial(Phase::Certified)]);
     steps.extend(files(Phase::Certified));
     steps.extend([Step::Reload, Step::Account, Step::Federation, Step::Unit]);
     steps
-}
-
-fn is_database(service: Service) -> bool {
-    matches!(service, Service::Mongodb | Service::Postgres)
 }
 
 fn needs(step: &Step, topology: &Topology) -> Vec<String> {
@@ -290,7 +286,7 @@ fn needs(step: &Step, topology: &Topology) -> Vec<String> {
         Step::Account => vec![Step::Ready(Service::Rocketchat).id(), secret_id(SecretName::AdminPassword)],
         Step::Federation => {
             let mut needs = vec![Step::Account.id(), Step::Reload.id()];
-            needs.extend(services().filter(|s| !is_database(*s)).map(|s| Step::Ready(s).id()));
+            needs.extend(services().filter(|s| !s.is_database()).map(|s| Step::Ready(s).id()));
             needs
         }
         Step::Unit => vec![Step::Certificate.id()],

@@ -18,6 +18,7 @@ use crate::secrets::SecretName;
 use crate::sizes::Sizes;
 
 pub use container::{Container, Health, ImageSource, Mount, Port, Source, hex};
+pub(crate) use service::volume;
 
 /// The one network everything lives on.
 pub const NETWORK: &str = "rcfed";

@@ -139,6 +139,38 @@ fn answers_of_every_kind_make_one_configuration() {
     assert_eq!(std::fs::read_to_string(dir.path().join("etc/rcfed/config.toml")).unwrap(), kept);
 }
 
+#[tokio::test]
+async fn a_deployment_keeps_its_name_and_its_homeserver() {
+    let dir = tempfile::tempdir().unwrap();
+    let [state, etc] = ["var/lib/rcfed", "etc/rcfed"].map(|path| dir.path().join(path));
+    std::fs::create_dir_all(&state).unwrap();
+    std::fs::create_dir_all(&etc).unwrap();
+    let record = "{\"server_name\": \"example.org\", \"profile\": \"dendrite\"}";
+    std::fs::write(state.join("deployment.json"), record).unwrap();
+    let mut told = Vec::new();
+    for (name, profile) in [("example.net", "dendrite"), ("example.org", "synapse")] {
+        let answers = format!("federated_domain = \"{name}\"\nprofile = \"{profile}\"\naccept_end_of_life = true\n");
+        std::fs::write(etc.join("config.toml"), &answers).unwrap();
+        // Not the binary: should the refusal be lost one day, it would go on and deploy.
+        let root = dir.path().to_str().unwrap();
+        let cli = Cli::parse_from(["rcfed", "init", "--quiet", "--yes", "--no-input", "--root", root]);
+        let context = cli.global.context();
+        let rcfed::cli::Command::Init(args) = cli.command else { panic!("another verb") };
+        let error = args.gather(&context, |_| Lookups::none()).await.unwrap_err();
+        assert_eq!(error.exit_code(), 1);
+        told.push(error.to_string());
+        // `apply` finds no engine, and may not install one.
+        let output = rcfed(dir.path(), &["apply"], &[]);
+        if rustix::process::geteuid().is_root() {
+            assert_eq!(output.status.code(), Some(1));
+            assert!(stderr(&output).contains(told.last().unwrap()), "{}", stderr(&output));
+        }
+        assert_eq!(std::fs::read_to_string(etc.join("config.toml")).unwrap(), answers);
+    }
+    assert_eq!(std::fs::read_dir(&state).unwrap().count(), 1, "nothing was written");
+    insta::assert_snapshot!(told.join("\n"));
+}
+
 /// Runs the test below as a process of its own, since answers come from the environment too.
 fn gather_and_write(root: &Path, variables: Variables) {
     let output = Command::new(std::env::current_exe().unwrap())

@@ -17,6 +17,7 @@ use super::Context;
 use crate::answers::{AnswerFlags, Answers};
 use crate::config::{Config, Mode};
 use crate::deploy::{Manner, deploy, need_root};
+use crate::deployment;
 use crate::error::{Error, Result};
 use crate::host::{Host, fs};
 use crate::layout;
@@ -67,6 +68,7 @@ impl InitArgs {
         let lookups = |given: &Answers| Lookups::real(&context.host, given);
         let gathered = self.gather(&context, lookups).await?;
         let manner = Manner { may_install: true, terminal: context.input.can_ask() };
+        prompt::unless_interrupted(async { Ok(deployment::refuse_orphans(&context.host).await?) }).await?;
         let gathered = Gathered { config: check::check(&context, gathered.config, wait).await?, ..gathered };
         gathered.write(&context.host)?;
         deploy(context.host, gathered.config, &context.ui, manner, "init").await?;
@@ -92,6 +94,7 @@ impl InitArgs {
             config.rocketchat.registration_token_file = Some(context.host.path(layout::REGISTRATION_TOKEN));
         }
         check_files(&config, token.is_some())?;
+        deployment::allows(&context.host, &config)?;
         confirm(&config, context, asks).await?;
         // Whoever confirms has read it in the summary; `apply` and the timer, which ask nobody, find it accepted.
         config.accept_end_of_life |= asks && config.profile.end_of_life().is_some();

@@ -2,6 +2,7 @@
 
 use super::State;
 use crate::config::Service;
+use crate::deployment::Deployment;
 use crate::error::{Error, Result};
 use crate::host::docker::{LABEL_SERVICE, RunState};
 use crate::machine::Machine;
@@ -37,6 +38,10 @@ pub(super) async fn apply(machine: &Machine, service: Service) -> Result<String>
     if !same {
         machine.docker.remove_container(&name).await?;
         machine.docker.create_container(wanted, &image.id, &machine.host.root).await?;
+    }
+    if matches!(service, Service::Homeserver | Service::Rocketchat) {
+        // From its first start on others may know this server by its name, even if this run ends here.
+        Deployment::of(&machine.config).keep(&machine.host)?;
     }
     machine.docker.start_container(&name).await?;
     Ok(String::new())

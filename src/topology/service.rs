@@ -24,7 +24,7 @@ pub(super) fn owner(profile: Profile, service: Service) -> (u32, u32) {
 }
 
 /// The volume of a service that keeps data.
-pub(super) fn volume(service: Service) -> Option<Volume> {
+pub(crate) fn volume(service: Service) -> Option<Volume> {
     let keeps = !matches!(service, Service::Gateway | Service::Relay);
     keeps.then(|| Volume { name: service.container(), service })
 }
