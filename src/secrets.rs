@@ -42,7 +42,7 @@ impl Secret {
     pub fn password() -> Result<Self, NoRandomness> {
         loop {
             let text = Self::random(20)?.0;
-            let has = |kind: fn(&u8) -> bool| text.as_bytes().iter().any(|byte| kind(byte));
+            let has = |kind: fn(&u8) -> bool| text.as_bytes().iter().any(kind);
             if has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase) && has(u8::is_ascii_digit) {
                 let groups = [&text[..5], &text[5..10], &text[10..15], &text[15..]];
                 return Ok(Self(groups.join("-")));
