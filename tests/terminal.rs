@@ -1,0 +1,103 @@
+//! The whole way in a real terminal: a person types the answers, sees the plan, and gets a running server.
+
+mod support;
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use support::Bed;
+
+#[test]
+fn typed_answers_become_a_running_server_with_dendrite() {
+    typed("dendrite", &["Enter"]);
+}
+
+#[test]
+fn typed_answers_become_a_running_server_with_synapse() {
+    typed("synapse", &["Down", "Enter"]);
+}
+
+fn typed(profile: &str, choose: &[&str]) {
+    let Some(bed) = Bed::up() else { return };
+    let screen = Screen::open(&bed);
+    for (question, keys) in [
+        ("Federated domain ›", &["fed.test", "Enter"][..]),
+        ("Chat domain (chat.fed.test) ›", &["Enter"]),
+        ("Matrix domain (matrix.fed.test) ›", &["Enter"]),
+        ("E-mail ›", &["ada@fed.test", "Enter"]),
+        ("Profile ›", choose),
+        ("Administrator (admin) ›", &["ada", "Enter"]),
+        ("Registration token ›", &["typed-token", "Enter"]),
+    ] {
+        screen.wait_for(question, 20);
+        screen.press(keys);
+    }
+    let plan = screen.wait_for("Go ahead? (y/n) ›", 30);
+    assert!(plan.contains("Nothing has been changed yet."), "{plan}");
+    assert!(!bed.root().join("etc/rcfed").exists(), "something was written before it was confirmed");
+    screen.press(&["y", "Enter"]);
+    let end = screen.wait_for("exit 0", 240);
+    assert!(end.contains("https://chat.fed.test"), "{end}");
+    assert!(end.contains("shown this once"), "{end}");
+    assert!(!end.contains("typed-token"), "{end}");
+    assert_eq!(bed.https("https://chat.fed.test/api/info", &[]).0, 200);
+    let config = std::fs::read_to_string(bed.root().join("etc/rcfed/config.toml")).unwrap();
+    assert!(config.contains(&format!("profile = \"{profile}\"")), "{config}");
+}
+
+/// A terminal of its own, 130 columns wide.
+struct Screen {
+    socket: String,
+}
+
+impl Screen {
+    fn open(bed: &Bed) -> Self {
+        let screen = Self { socket: format!("rcfed-{}", std::process::id()) };
+        let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bed/bed");
+        let variables = [
+            ("RCFED_ACME_DIRECTORY", bed.value("ACME_DIRECTORY")),
+            ("RCFED_ACME_STAGING_DIRECTORY", bed.value("ACME_STAGING")),
+            ("RCFED_ACME_CA", bed.value("ACME_CA")),
+            ("RCFED_ROCKETCHAT_FEDERATION_TESTER", bed.value("FEDERATION_TESTER_HOST")),
+        ];
+        let variables: Vec<String> = variables.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let program = env!("CARGO_BIN_EXE_rcfed");
+        let command =
+            format!("env {} {} run {program} init; echo exit $?; sleep 60", variables.join(" "), script.display());
+        screen.tmux(&["new-session", "-d", "-x", "130", "-y", "60", &command]);
+        screen
+    }
+
+    fn press(&self, keys: &[&str]) {
+        let mut words = vec!["send-keys"];
+        words.extend(keys);
+        self.tmux(&words);
+    }
+
+    /// The screen, as soon as it shows `text`.
+    fn wait_for(&self, text: &str, seconds: u64) -> String {
+        let end = Instant::now() + Duration::from_secs(seconds);
+        loop {
+            // With what has scrolled away.
+            let screen = self.tmux(&["capture-pane", "-p", "-S", "-200"]);
+            if screen.contains(text) {
+                return screen;
+            }
+            assert!(Instant::now() < end, "no `{text}` within {seconds} s:\n{screen}");
+            assert!(!screen.contains("exit 1"), "it failed:\n{screen}");
+            std::thread::sleep(Duration::from_millis(150));
+        }
+    }
+
+    fn tmux(&self, words: &[&str]) -> String {
+        let output = Command::new("tmux").args(["-L", &self.socket, "-f", "/dev/null"]).args(words).output().expect("tmux");
+        assert!(output.status.success(), "tmux {words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        let _ = Command::new("tmux").args(["-L", &self.socket, "kill-server"]).output();
+    }
+}
