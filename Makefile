@@ -8,7 +8,7 @@ export CARGO_BUILD_TARGET ?= x86_64-unknown-linux-musl
 export CARGO_TERM_PROGRESS_WHEN ?= never
 export INSTA_UPDATE ?= no
 BED := tests/bed/bed
-SCRIPTS = install.sh .ci/run tests/demo $(BED) $(wildcard tests/bed/lib/*.sh tests/bed/images/*.sh tests/bed/rootfs/*/*)
+SCRIPTS = install.sh .ci/run tests/demo $(BED) $(wildcard tests/bed/lib/*.sh tests/bed/images/*.sh tests/bed/images/*/*.sh) tests/bed/images/shared/gosu
 
 .PHONY: help demo test test-all check audit bench setup build down clean
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::config::{Config, Service};
@@ -78,6 +79,9 @@ impl Machine {
 
     /// Records under which digest a reference was pulled.
     pub fn record_digest(&self, reference: &str, digest: &str) -> Result<()> {
+        // Several images are pulled at once, and each adds a line to the same file.
+        static WRITING: Mutex<()> = Mutex::new(());
+        let _writing = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
         let mut digests = self.digests()?;
         digests.insert(reference.into(), digest.into());
         let text = serde_json::to_vec_pretty(&digests).unwrap_or_default();

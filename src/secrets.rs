@@ -36,6 +36,20 @@ impl Secret {
         Ok(Self(text))
     }
 
+    /// A password a person can type, of 120 bits: four groups of five with hyphens between them.
+    ///
+    /// It always has a small and a capital letter, a digit and a sign, as password policies ask.
+    pub fn password() -> Result<Self, NoRandomness> {
+        loop {
+            let text = Self::random(20)?.0;
+            let has = |kind: fn(&u8) -> bool| text.as_bytes().iter().any(kind);
+            if has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase) && has(u8::is_ascii_digit) {
+                let groups = [&text[..5], &text[5..10], &text[10..15], &text[15..]];
+                return Ok(Self(groups.join("-")));
+            }
+        }
+    }
+
     /// The value, for the one place that writes or sends it.
     pub fn expose(&self) -> &str {
         &self.0
@@ -167,5 +181,8 @@ mod tests {
         assert_eq!(a.expose().len(), 43);
         assert!(a.expose().bytes().all(|c| c.is_ascii_alphanumeric()));
         assert_eq!(format!("{a:?}"), "Secret(…)");
+        let password = Secret::password().unwrap();
+        assert_eq!(password.expose().len(), 23);
+        assert_eq!(password.expose().matches('-').count(), 3);
     }
 }

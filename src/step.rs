@@ -134,9 +134,12 @@ impl Step {
         needs(self, topology)
     }
 
-    /// Whether it is too quick to deserve a line of its own.
+    /// Whether it deserves no line of its own: too quick, or it has lines of its own making.
     pub fn is_small(&self) -> bool {
-        matches!(self, Self::Directory(_) | Self::File(_) | Self::Network | Self::Secret(_) | Self::Volume(_))
+        matches!(
+            self,
+            Self::Certificate | Self::Directory(_) | Self::File(_) | Self::Network | Self::Secret(_) | Self::Volume(_)
+        )
     }
 
     /// Whether something of the same name may be somebody else's.

@@ -80,6 +80,8 @@ pub struct Secret {
 pub enum Origin {
     /// A file of the user, copied.
     File(PathBuf),
+    /// Made once, for a person to type.
+    Password,
     /// Made once, this many letters and digits.
     Random(usize),
     /// Made once: 32 random bytes as padded base64.
@@ -167,7 +169,7 @@ fn secrets(config: &Config) -> Vec<Secret> {
     if config.profile.has_homeserver() {
         secrets.push(Secret { name: N::SigningKey, origin: Origin::Seed });
     }
-    let admin = config.admin.password_file.clone().map_or(Origin::Random(24), Origin::File);
+    let admin = config.admin.password_file.clone().map_or(Origin::Password, Origin::File);
     secrets.push(Secret { name: N::AdminPassword, origin: admin });
     let files = [
         (N::RegistrationToken, &config.rocketchat.registration_token_file),

@@ -17,11 +17,15 @@ impl Answers {
             Err(error) => {
                 let place = error.span().map(|span| format!(" line {}", reader.line(&span))).unwrap_or_default();
                 let why = error.message().replace('\n', ", ");
+                let hint = match why.as_str() {
+                    "duplicate key" => "each answer can be given once: remove one of the two lines",
+                    _ => "write each answer as `key = \"value\"` on a line of its own",
+                };
                 reader.problems.push((
                     0,
                     Problem {
                         message: format!("{}{place} is not TOML: {why}", path.display()),
-                        hint: "write each answer as `key = \"value\"` on a line of its own".into(),
+                        hint: hint.into(),
                         missing: false,
                     },
                 ));

@@ -53,7 +53,7 @@ impl ResetArgs {
         let Some(client) = account::with_token(&machine).await? else {
             return Err(Error::new("rcfed has no token of Rocket.Chat, or it does not run", "run `sudo rcfed apply`"));
         };
-        let password = Secret::random(24).map_err(|error| Error::new(error.to_string(), "try again"))?;
+        let password = Secret::password().map_err(|error| Error::new(error.to_string(), "try again"))?;
         client.reset_password(&username, &password).await?;
         if username == own {
             machine.secrets.put(SecretName::AdminPassword, &password)?;

@@ -1,7 +1,7 @@
 //! The homeserver's ed25519 key: made here, so that Dendrite and Synapse get the same identity from the same secret.
 //!
 //! The key lives as two secrets, its seed and its version, because a rendered file is made of marks: [`pem`] and
-//! [`line`] take texts, which are marks while a plan is made and values in tests.
+//! [`line()`] take texts, which are marks while a plan is made and values in tests.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};

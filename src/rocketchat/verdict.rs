@@ -30,7 +30,7 @@ impl Verdict {
     pub fn hint(&self) -> Option<&str> {
         match (&self.ping, &self.reachability) {
             (Err(problem), _) | (Ok(_), Err(problem)) => Some(&problem.hint),
-            (Ok(_), Ok(())) if !self.valid => Some("wait a minute, then run `rcfed doctor`"),
+            (Ok(_), Ok(())) if !self.valid => Some("wait a minute, then run `sudo rcfed apply`"),
             (Ok(_), Ok(())) => None,
         }
     }
@@ -145,7 +145,8 @@ fn read_reachability(half: &Value) -> Result<(), Problem> {
     let (text, hint) = if said.is_empty() {
         (
             "the federation tester could not reach this server from outside",
-            "run `rcfed doctor`: it looks at the same things as the tester and names the first that is wrong",
+            "look from another machine whether `/.well-known/matrix/server` of the federated domain answers over HTTPS, \
+             then run `sudo rcfed apply`",
         )
     } else {
         (

@@ -11,8 +11,11 @@ use crate::ui::Task;
 
 pub(super) async fn inspect(machine: &Machine, service: Service) -> Result<State> {
     Ok(match machine.image(service).await? {
-        Some(_) => State::Current,
         None => State::Absent,
+        Some(image) if image.digest.is_some() && !machine.digests()?.contains_key(&machine.reference(service)?) => {
+            State::Differs("its digest was not recorded".into())
+        }
+        Some(_) => State::Current,
     })
 }
 
@@ -24,7 +27,9 @@ pub(super) async fn apply(machine: &Machine, service: Service, task: &Task) -> R
     }
     let reference = machine.reference(service)?;
     let recorded = machine.digests()?.get(&reference).cloned();
-    machine.docker.pull(recorded.as_deref().unwrap_or(&reference), task).await?;
+    if machine.image(service).await?.is_none() {
+        machine.docker.pull(recorded.as_deref().unwrap_or(&reference), task).await?;
+    }
     let Some(image) = machine.image(service).await? else {
         return Err(Error::new(
             format!("the engine pulled `{reference}` and then did not have it"),

@@ -39,6 +39,7 @@ pub(super) fn apply(machine: &Machine, secret: &topology::Secret) -> Result<Stri
             }
             Secret::new(text)
         }
+        Origin::Password => Secret::password().map_err(no_randomness)?,
         Origin::Random(length) => Secret::random(*length).map_err(no_randomness)?,
         Origin::Seed => seed()?,
     };

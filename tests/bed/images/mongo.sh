@@ -20,7 +20,8 @@ fill() {
 config() {
     jq -n --arg tag "$1" '{
         Env: ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/data/db",
-              "MONGO_MAJOR=" + $tag, "MONGO_VERSION=" + $tag + ".16"],
+              "MONGO_MAJOR=" + $tag, "MONGO_VERSION=" + $tag + ".16",
+              "STANDIN_MONGO_VERSION=" + $tag + ".16"],
         Entrypoint: ["docker-entrypoint.sh"], Cmd: ["mongod"], ExposedPorts: {"27017/tcp": {}},
         Volumes: {"/data/configdb": {}, "/data/db": {}}}'
 }

@@ -33,8 +33,16 @@ dock_each() {
     [ ${#ids[@]} -eq 0 ] || dock "$@" "${ids[@]}" >/dev/null
 }
 
+# A killed engine leaves pid files behind, and the next one believes them, even those of zombies nobody waits for.
+forget_pids() {
+    local file=$D_DIR/exec/containerd/containerd.pid
+    rm -f "$D_DIR/docker.pid"
+    [ ! -f "$file" ] || birth "$(<"$file")" >/dev/null || rm -f "$file"
+}
+
 docker_up() {
     local work=$D_DIR
+    runs "$D_NAME-docker" >/dev/null || forget_pids
     # rcfed speaks of the image's name; where docker.io is, is the engine's business.
     start "$D_NAME-docker" "$work/data" nsenter -t "$(runs "$D_NAME")" -m -n -- \
         env -u SSL_CERT_DIR -u DOCKER_HOST SSL_CERT_FILE="$PKI/ca.crt" NO_PROXY='*' no_proxy='*' \
@@ -113,6 +121,7 @@ remove_all() {
     dock network ls -q --filter type=custom | dock_each network rm
     # An image that was not pulled is something that rcfed made.
     dock image ls -q --filter reference='rcfed*' | dock_each image rm -f
+    dock image prune -f >/dev/null
     [ "${1:-}" != --images ] || dock image ls -aq | dock_each image rm -f
     find "$D_ROOT" -mindepth 1 -delete
 }

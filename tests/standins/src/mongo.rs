@@ -6,6 +6,7 @@ pub mod client;
 mod commands;
 mod data;
 mod dbpath;
+mod documents;
 mod keyfile;
 mod log;
 mod replica;

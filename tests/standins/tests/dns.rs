@@ -72,6 +72,7 @@ fn yes_no_and_not_this_type_are_three_answers() {
     assert_eq!(ask("_matrix-fed._tcp.example.test", 33), (0, true, false, true, [1, 0, 2]));
     assert_eq!(ask("host.sub.example.test", 1), (0, false, false, true, [0, 1, 1]), "a referral with glue, without AA");
     assert_eq!(ask("elsewhere.invalid", 1), (3, false, false, true, [0, 1, 0]));
+    assert_eq!(ask("test", 2), (0, false, false, true, [0, 1, 0]), "what is above a zone exists");
     assert_eq!(ask("example.test", 252).0, 5, "no zone transfer");
 }
 

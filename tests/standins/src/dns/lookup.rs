@@ -15,9 +15,14 @@ impl Zones {
         let mut name = name.clone();
         loop {
             let Some(zone) = self.zone_of(&name) else {
-                if seen.len() == 1 || recursive {
-                    reply.rcode = if recursive { Rcode::NxDomain } else { Rcode::Refused };
-                }
+                // what lies above a zone exists (RFC 8020): "no such name" there would deny the zone as well
+                let above = self.tops.keys().any(|top| top.is_within(&name));
+                reply.rcode = match (recursive, seen.len()) {
+                    (true, _) if above => Rcode::NoError,
+                    (true, _) => Rcode::NxDomain,
+                    (false, 1) => Rcode::Refused,
+                    (false, _) => Rcode::NoError,
+                };
                 if recursive && seen.len() == 1 {
                     reply.authority.push(root());
                 }

@@ -1,0 +1,245 @@
+//! The federation API: keys, version, and invites, which are signed and answered but never handed to an app service.
+//!
+//! That last point is Dendrite's since PR #3020 (v0.13.0) and #3277 (v0.13.5): of an invite into a room the server is not in
+//! there is only an OutputTypeNewInviteEvent, and the app service consumer drops it.
+
+use std::collections::BTreeMap;
+
+use hyper::Method;
+use serde_json::{Value, json};
+
+use super::log;
+use super::server::{Server, internal, message, only, refusal, unrecognized, wrong_method};
+use crate::web::{Answer, Request, decode};
+use crate::{federation, fetch, matrix};
+
+/// Paths below `/_matrix/key/v2/`.
+pub fn keys(server: &Server, request: &Request, rest: &[&str]) -> Answer {
+    match rest {
+        // any {keyID} gets all keys, and any Host gets those of the one server name
+        ["server"] | ["server", _] if request.method == Method::GET => local_keys(server),
+        // NotaryKeys answers only under the server's own name
+        ["query"] | ["query", _, _] if request.header("Host") != server.config.server_name => {
+            refusal(404, "M_NOT_FOUND", "Server name not known")
+        }
+        ["server"] | ["server", _] | ["query"] => wrong_method(),
+        _ => unrecognized(),
+    }
+}
+
+/// federationapi/routing/keys.go localKeys
+fn local_keys(server: &Server) -> Answer {
+    let config = &server.config;
+    let validity = i64::try_from(config.key_validity.as_millis()).unwrap_or(0);
+    let old: BTreeMap<_, _> =
+        config.old_keys.iter().map(|(id, key, expired)| (id, json!({"key": key, "expired_ts": expired}))).collect();
+    let mut keys = json!({
+        "server_name": config.server_name,
+        "verify_keys": {&config.key.id: {"key": config.key.public()}},
+        "valid_until_ts": jiff::Timestamp::now().as_millisecond() + validity,
+        "old_verify_keys": old,
+    });
+    let form = keys.clone();
+    match config.key.add_signature(&mut keys, &form, &config.server_name) {
+        Ok(()) => Answer::new(200, "application/json", matrix::canonical(&keys).unwrap_or_default()),
+        Err(why) => message(404, &why),
+    }
+}
+
+/// Paths below `/_matrix/federation/v1/` and `/v2/`.
+pub async fn route(server: &Server, request: &Request, version: &str, rest: &[&str]) -> Answer {
+    if let ("v1", ["version"]) = (version, rest) {
+        let body = json!({"server": {"version": super::VERSION, "name": "Dendrite"}});
+        return only(request, &[Method::GET], || Answer::json(200, &body));
+    }
+    let wanted = match (version, rest) {
+        ("v1", ["event", id]) if !id.is_empty() => Method::GET,
+        ("v1", ["query", "profile" | "directory"]) => Method::GET,
+        ("v1", ["send", id]) if !id.is_empty() => Method::PUT,
+        (_, ["invite", room, id]) if !room.is_empty() && !id.is_empty() => Method::PUT,
+        _ => return unrecognized(),
+    };
+    if request.method != wanted {
+        return wrong_method();
+    }
+    let origin = match verify_request(server, request).await {
+        Ok(origin) => origin,
+        Err(refused) => return refused,
+    };
+    let answer = match rest {
+        ["event", id] => event(server, &decode(id)).await,
+        ["query", "profile"] => profile(server, request).await,
+        ["send", _] => send(server, request, &origin).await,
+        ["invite", room, id] => invite(server, request, version, &decode(room), &decode(id)).await,
+        _ => Ok(refusal(404, "M_NOT_FOUND", "Room alias not found")),
+    };
+    answer.unwrap_or_else(|why| internal(&why))
+}
+
+/// gomatrixserverlib fclient.VerifyHTTPRequest; answers with the origin.
+async fn verify_request(server: &Server, request: &Request) -> Result<String, Answer> {
+    let mut fields = json!({"method": request.method.as_str(), "uri": uri(request)});
+    if !request.body.is_empty() {
+        let kind = request.header("Content-Type").split(';').next().unwrap_or("").trim();
+        let body = serde_json::from_slice::<Value>(&request.body).ok().filter(|_| kind == "application/json");
+        fields["content"] = body.ok_or_else(|| message(400, "Bad Request"))?;
+    }
+    let ours = &server.config.server_name;
+    let mut signatures: Vec<BTreeMap<String, String>> = Vec::new();
+    for value in request.headers.get_all("Authorization") {
+        let Some(parameters) = value.to_str().ok().and_then(|text| text.strip_prefix("X-Matrix ")) else { continue };
+        let pairs = parameters.split(',').filter_map(|pair| pair.split_once('='));
+        let pairs = pairs.map(|(name, value)| (name.trim().to_owned(), value.trim().trim_matches('"').to_owned()));
+        signatures.push(pairs.collect());
+    }
+    let of = |signature: &BTreeMap<String, String>, name: &str| signature.get(name).cloned().unwrap_or_default();
+    let bad = |s: &BTreeMap<String, String>| ["origin", "key", "sig"].iter().any(|name| of(s, name).is_empty());
+    if signatures.iter().any(bad) || signatures.windows(2).any(|two| of(&two[0], "origin") != of(&two[1], "origin")) {
+        return Err(message(400, "Bad Request"));
+    }
+    let Some(last) = signatures.last() else {
+        return Err(message(401, "Missing \"Authorization: X-Matrix ...\" HTTP header"));
+    };
+    let (origin, destination) = (of(last, "origin"), of(last, "destination"));
+    if !destination.is_empty() && destination != *ours {
+        return Err(message(400, &format!("Unrecognised server name {destination:?} for Destination")));
+    }
+    fields["origin"] = Value::from(origin.as_str());
+    fields["destination"] = Value::from(ours.as_str());
+    for signature in &signatures {
+        let (id, value) = (of(signature, "key"), of(signature, "sig"));
+        let Some(public) = public_key(server, &origin, &id).await else { continue };
+        if let Err(why) = matrix::verify(&fields, &value, &public) {
+            log::info(&format!("Invalid request signature: {origin} {id}: {why}"));
+            return Err(message(401, "Invalid request signature"));
+        }
+    }
+    Ok(origin)
+}
+
+fn uri(request: &Request) -> String {
+    if request.query.is_empty() { request.path.clone() } else { format!("{}?{}", request.path, request.query) }
+}
+
+/// A server's key: the own one at once, another's from that server. `None` says that it could not be had, and that the
+/// signature is therefore not checked: the stand-in has no notary to ask, where Dendrite would refuse.
+async fn public_key(server: &Server, origin: &str, id: &str) -> Option<String> {
+    if origin == server.config.server_name {
+        return Some(if id == server.config.key.id { server.config.key.public() } else { String::new() });
+    }
+    let fetched = async {
+        let trust = fetch::trust(None)?;
+        let place = federation::resolve(origin, &trust).await;
+        let mut last = String::new();
+        for address in place.addresses().await? {
+            match place.keys(address, origin, &trust).await {
+                Ok(keys) => return Ok(keys),
+                Err(why) => last = why,
+            }
+        }
+        Err(last)
+    };
+    match fetched.await {
+        Ok(keys) => Some(keys["verify_keys"][id]["key"].as_str().unwrap_or("").to_owned()),
+        Err(why) => {
+            log::warn(&format!("keys of {origin} cannot be had ({why}); signature not checked"));
+            None
+        }
+    }
+}
+
+type Outcome = Result<Answer, tokio_postgres::Error>;
+
+async fn event(server: &Server, id: &str) -> Outcome {
+    Ok(match server.database.event(id).await? {
+        Some(event) => {
+            let now = jiff::Timestamp::now().as_millisecond();
+            Answer::json(200, &json!({"origin": server.config.server_name, "origin_server_ts": now, "pdus": [event]}))
+        }
+        None => refusal(404, "M_NOT_FOUND", "Event not found"),
+    })
+}
+
+async fn profile(server: &Server, request: &Request) -> Outcome {
+    let user = request.query_value("user_id");
+    let local = user.strip_prefix('@').and_then(|rest| rest.split_once(':'));
+    let Some((local, _)) = local.filter(|(_, domain)| *domain == server.config.server_name) else {
+        return Ok(refusal(400, "M_INVALID_PARAM", &format!("Domain of user ID {user:?} does not match this server")));
+    };
+    Ok(match server.database.account(local).await? {
+        Some(_) => Answer::json(200, &json!({"displayname": local, "avatar_url": ""})),
+        None => refusal(404, "M_NOT_FOUND", "The user does not exist or does not have a profile."),
+    })
+}
+
+/// A transaction: events of rooms with members here become room events, which app services get.
+async fn send(server: &Server, request: &Request, origin: &str) -> Outcome {
+    let Ok(body) = serde_json::from_slice::<Value>(&request.body) else {
+        return Ok(refusal(400, "M_NOT_JSON", "The request body could not be decoded into valid JSON."));
+    };
+    let mut results = serde_json::Map::new();
+    for pdu in body["pdus"].as_array().into_iter().flatten() {
+        let id = pdu["event_id"].as_str().map_or_else(|| matrix::event_id(pdu, "10"), |id| Ok(id.to_owned()));
+        let Ok(id) = id else { continue };
+        let room = pdu["room_id"].as_str().unwrap_or("");
+        let ours = format!(":{}", server.config.server_name);
+        let here =
+            server.database.members(room).await?.iter().any(|(user, state)| state == "join" && user.ends_with(&ours));
+        let result = if here {
+            server.new_room_event(&id, pdu).await?;
+            json!({})
+        } else {
+            json!({"error": format!("{origin}: room {room} is not known here")})
+        };
+        results.insert(id, result);
+    }
+    Ok(Answer::json(200, &json!({ "pdus": results })))
+}
+
+/// federationapi/routing/invite.go InviteV1 and InviteV2
+async fn invite(server: &Server, request: &Request, version: &str, room: &str, id: &str) -> Outcome {
+    let bad = |text: &str| Ok(refusal(400, "M_BAD_JSON", text));
+    let Ok(body) = serde_json::from_slice::<Value>(&request.body) else {
+        return Ok(refusal(400, "M_NOT_JSON", "The request body could not be decoded into an invite request."));
+    };
+    // v1 is room version 1 by definition
+    let (room_version, mut event) = if version == "v1" {
+        ("1".to_owned(), body)
+    } else {
+        (body["room_version"].as_str().unwrap_or("").to_owned(), body["event"].clone())
+    };
+    if !matrix::ROOM_VERSIONS.contains(&room_version.as_str()) {
+        let text = format!("Room version {room_version:?} is not supported by this server.");
+        return Ok(refusal(400, "M_UNSUPPORTED_ROOM_VERSION", &text));
+    }
+    if !room.starts_with('!') {
+        return Ok(refusal(400, "M_INVALID_PARAM", "Invalid RoomID"));
+    }
+    let Some(user) = event["state_key"].as_str().map(str::to_owned) else {
+        return bad("The invite event has no state key");
+    };
+    let Some(domain) = matrix::domain_of(&user) else {
+        return Ok(refusal(400, "M_INVALID_PARAM", "The user ID is invalid"));
+    };
+    if domain != server.config.server_name {
+        return Ok(refusal(400, "M_INVALID_PARAM", "The invited user domain does not belong to this server"));
+    }
+    match matrix::event_id(&event, &room_version) {
+        Ok(own) if own == id => {}
+        Ok(_) => return bad("The event ID in the request path must match the event ID in the invite event JSON"),
+        Err(why) => return bad(&why),
+    }
+    if event["room_id"] != room {
+        return bad("The room ID in the request path must match the room ID in the invite event JSON");
+    }
+    if event["type"] != "m.room.member" || event["content"]["membership"] != "invite" {
+        return bad("The event is not an invite");
+    }
+    let form = matrix::redact(&event, &room_version);
+    if let Err(why) = server.config.key.add_signature(&mut event, &form, &server.config.server_name) {
+        return bad(&why);
+    }
+    server.database.add_event(id, &event).await?;
+    let answer = json!({ "event": event });
+    Ok(Answer::json(200, &if version == "v1" { json!([200, answer]) } else { answer }))
+}
