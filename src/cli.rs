@@ -6,6 +6,7 @@ pub mod admin;
 pub mod apply;
 pub mod init;
 pub mod logs;
+mod metadata;
 pub mod plan;
 pub mod relay;
 pub mod render;
@@ -16,15 +17,15 @@ pub mod version;
 use std::io::IsTerminal;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
+
+pub use metadata::Metadata;
 
 use crate::answers::Answers;
 use crate::config::{Config, Mode};
 use crate::error::{Error, Result};
 use crate::host::Host;
-use crate::host::net::METADATA;
 use crate::layout;
 use crate::machine::{self, Machine};
 use crate::ui::{Ui, Verbosity};
@@ -95,39 +96,6 @@ pub struct Global {
     /// Do not ask for confirmation; what was not answered takes its default
     #[arg(short, long, global = true)]
     pub yes: bool,
-}
-
-/// Where a cloud's metadata service is asked, or that none is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Metadata(pub Option<SocketAddr>);
-
-impl Default for Metadata {
-    fn default() -> Self {
-        Self(Some(METADATA))
-    }
-}
-
-impl FromStr for Metadata {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "off" => Ok(Self(None)),
-            _ => text
-                .parse()
-                .map(|address| Self(Some(address)))
-                .map_err(|_| "write `off`, or an address with its port such as 169.254.169.254:80".into()),
-        }
-    }
-}
-
-impl std::fmt::Display for Metadata {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.0 {
-            Some(address) => address.fmt(f),
-            None => f.write_str("off"),
-        }
-    }
 }
 
 /// The verbs.
@@ -315,14 +283,6 @@ mod tests {
         ] {
             assert_eq!(nameserver(text).unwrap().to_string(), address);
         }
-    }
-
-    #[test]
-    fn metadata_services() {
-        for text in ["off", "127.0.0.1:8080", "169.254.169.254:80"] {
-            assert_eq!(text.parse::<Metadata>().unwrap().to_string(), text);
-        }
-        assert!("on".parse::<Metadata>().is_err());
     }
 
     #[test]

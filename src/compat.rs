@@ -3,6 +3,8 @@
 //! Users and capabilities differ from image to image and are the usual reason for "permission denied" at the third
 //! restart. They are written down here and compared with the image's own configuration after it was pulled.
 
+use serde::Serialize;
+
 use crate::config::{Config, Profile, Service};
 use crate::domain::ImageRef;
 
@@ -26,12 +28,18 @@ pub struct Image {
 }
 
 /// A release that no longer gets security fixes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct EndOfLife {
     /// Product and version.
     pub what: &'static str,
     /// Last day of support, ISO 8601.
     pub date: &'static str,
+}
+
+impl std::fmt::Display for EndOfLife {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} reached its end of life on {} and gets no security fixes", self.what, self.date)
+    }
 }
 
 /// The group that may read the files mounted into Rocket.Chat's container.
@@ -134,6 +142,13 @@ pub fn reference(config: &Config, service: Service) -> Option<String> {
     let known = image(config.profile, service)?;
     let configured = config.images.get(&service).map(ImageRef::to_string);
     Some(configured.unwrap_or_else(|| known.reference.into()))
+}
+
+/// The version of the image a deployment uses, as its tag says: `v0.15.2` is 0.15.2. `None` for the relay.
+pub fn version(config: &Config, service: Service) -> Option<String> {
+    let tag = ImageRef::parse(&reference(config, service)?).ok()?.tag().to_owned();
+    let version = tag.strip_prefix('v').filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    Some(version.unwrap_or(&tag).to_owned())
 }
 
 /// What in a profile no longer gets security fixes (endoflife.date, rocket-chat, 2026-08-22).

@@ -110,16 +110,6 @@ impl Profile {
         }
     }
 
-    /// Why its Rocket.Chat should not be run without thinking about it, if so.
-    pub fn end_of_life(self) -> Option<&'static str> {
-        match self {
-            Self::Dendrite | Self::Synapse => {
-                Some("Rocket.Chat 7.10 reached its end of life on 2026-07-10 and gets no security fixes")
-            }
-            Self::Native => None,
-        }
-    }
-
     /// Whether a homeserver and its database run beside Rocket.Chat.
     pub fn has_homeserver(self) -> bool {
         self != Self::Native

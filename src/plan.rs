@@ -26,7 +26,7 @@ pub struct Plan {
     /// Steps in an order that respects their needs.
     pub steps: Vec<PlannedStep>,
     /// What is past its end of life.
-    pub end_of_life: Option<EndOfLife>,
+    pub end_of_life: Option<compat::EndOfLife>,
 }
 
 /// The host names.
@@ -62,15 +62,6 @@ pub struct PlannedStep {
     pub needs: Vec<String>,
 }
 
-/// A version without security fixes.
-#[derive(Serialize)]
-pub struct EndOfLife {
-    /// Product and version.
-    pub what: &'static str,
-    /// Last day, ISO 8601.
-    pub date: &'static str,
-}
-
 impl Plan {
     /// The plan of a configuration.
     pub fn new(config: &Config, topology: &Topology) -> Self {
@@ -95,7 +86,7 @@ impl Plan {
             profile: config.profile.name(),
             services: services.collect(),
             steps: step::steps(config, topology).into_iter().map(step).collect(),
-            end_of_life: compat::end_of_life(config.profile).map(|e| EndOfLife { what: e.what, date: e.date }),
+            end_of_life: compat::end_of_life(config.profile),
         }
     }
 
@@ -133,7 +124,7 @@ impl Plan {
         }
         if let Some(end) = &self.end_of_life {
             line(String::new());
-            line(format!("{} gets no security fixes since {}.", end.what, end.date));
+            line(format!("{end}."));
         }
         text.trim_end().to_string()
     }

@@ -1,10 +1,10 @@
-//! The last words of a successful run: where to go, who to be, what to do next.
+//! The last words of a successful run: where to go, who to be, what to do next. Pure, except for [`summary`].
 
-use crate::config::Apex;
+use crate::config::{Apex, Config, Names};
 use crate::error::Result;
 use crate::layout;
 use crate::machine::Machine;
-use crate::secrets::SecretName;
+use crate::secrets::{Secret, SecretName};
 use crate::step::Verdict;
 
 /// How the administrator learns the first password.
@@ -20,39 +20,117 @@ pub enum Password {
 
 /// The summary of a deployment.
 pub fn summary(machine: &Machine, password: Password) -> Result<String> {
-    let names = &machine.config.names;
-    let admin = &machine.config.admin.username;
+    let shown = match password {
+        Password::Show => Shown::Once(machine.secrets.get(SecretName::AdminPassword)?),
+        Password::Tell => Shown::File,
+        Password::Known => Shown::No,
+    };
+    Ok(text(&machine.config, &shown, Verdict::load(machine)?.as_ref()))
+}
+
+/// What the summary says of the first password.
+enum Shown {
+    /// Nothing.
+    No,
+    /// Which file it is in.
+    File,
+    /// The password itself.
+    Once(Option<Secret>),
+}
+
+fn text(config: &Config, password: &Shown, verdict: Option<&Verdict>) -> String {
+    let names = &config.names;
+    let admin = &config.admin.username;
     let mut lines = vec![format!("Rocket.Chat    https://{}", names.chat), format!("Administrator  {admin}")];
     let file = format!("{}/{}", layout::SECRETS, SecretName::AdminPassword.name());
     match password {
-        Password::Known => {}
-        Password::Tell => lines.push(format!("Password       in {file} (only root can read it)")),
-        Password::Show => {
-            let secret = machine.secrets.get(SecretName::AdminPassword)?;
-            let shown = secret.map(|s| s.expose().to_string()).unwrap_or_default();
-            lines.push(format!("Password       {shown}   (shown this once; also in {file})"));
+        Shown::No => {}
+        Shown::Once(Some(secret)) => {
+            lines.push(format!("Password       {}   (shown this once; also in {file})", secret.expose()));
         }
+        Shown::File | Shown::Once(None) => lines.push(format!("Password       in {file} (only root can read it)")),
     }
     lines.push(format!("Matrix id      @{admin}:{}   (others invite you by it)", names.federated));
-    lines.push(match Verdict::load(machine)? {
+    lines.push(match verdict {
         None => "Federation     not checked".into(),
-        Some(verdict) => format!("Federation     {}: {}", verdict.federation, verdict.words),
+        Some(Verdict { federation, words, .. }) if words.is_empty() => format!("Federation     {federation}"),
+        Some(Verdict { federation, words, .. }) => format!("Federation     {federation}: {words}"),
     });
+    let valid = verdict.is_some_and(|verdict| verdict.federation == "valid");
+    if let Some(hint) = verdict.and_then(|verdict| verdict.hint.as_ref()).filter(|_| !valid) {
+        lines.push(format!("               {}", hint.replace('\n', "\n               ")));
+    }
     if names.apex == Apex::Elsewhere {
-        let site = &names.federated;
-        lines.push(String::new());
-        lines.push(format!("The web site on {site} must answer these two addresses, or nobody finds this server:"));
-        lines.push(format!("  https://{site}/.well-known/matrix/server  {{\"m.server\":\"{}:443\"}}", names.matrix));
-        lines.push(format!(
-            "  https://{site}/.well-known/matrix/client  {{\"m.homeserver\":{{\"base_url\":\"https://{}\"}}}}",
-            names.matrix
-        ));
-        lines.push("Then run `sudo rcfed apply`, which asks Rocket.Chat to check again.".into());
+        lines.extend(forwarded(names, valid));
     }
     lines.push(String::new());
     lines.push(format!("Config {}, secrets {}, receipt {}", layout::CONFIG, layout::SECRETS, layout::RECEIPT));
     lines.push(
         "Next: `rcfed status`, `sudo rcfed logs rocketchat`; change the config and run `sudo rcfed apply`".into(),
     );
-    Ok(lines.join("\n"))
+    lines.join("\n")
+}
+
+/// What the web site on the federated domain answers, or has to.
+fn forwarded(names: &Names, valid: bool) -> Vec<String> {
+    let (site, matrix) = (&names.federated, &names.matrix);
+    let intro = match valid {
+        true => format!("The web site on {site} answers these two addresses; it must go on doing so:"),
+        false => format!("The web site on {site} must answer these two addresses, or nobody finds this server:"),
+    };
+    let mut lines = vec![
+        String::new(),
+        intro,
+        format!("  https://{site}/.well-known/matrix/server  {{\"m.server\":\"{matrix}:443\"}}"),
+        format!(
+            "  https://{site}/.well-known/matrix/client  {{\"m.homeserver\":{{\"base_url\":\"https://{matrix}\"}}}}"
+        ),
+    ];
+    if !valid {
+        lines.push("Then run `sudo rcfed apply`, which asks Rocket.Chat to check again.".into());
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::answers::Answers;
+    use crate::config::Mode;
+
+    fn verdict(federation: &str, words: &str, hint: Option<&str>) -> Verdict {
+        let at = "2026-09-01T12:00:00Z".to_owned();
+        let (federation, words, hint) = (federation.into(), words.into(), hint.map(Into::into));
+        Verdict { federation, words, hint, message_sent: true, at }
+    }
+
+    #[test]
+    fn last_words() {
+        let verdicts = [
+            verdict("valid", "Rocket.Chat federates: the bridge's ping came back in 3 ms", None),
+            verdict(
+                "pending",
+                "the federation tester could not reach this server from outside",
+                Some("look at the same things as the tester"),
+            ),
+        ];
+        let mut texts = Vec::new();
+        for apex in ["here", "elsewhere"] {
+            let answers = format!("federated_domain = \"example.org\"\napex = \"{apex}\"");
+            let answers = Answers::from_toml(&answers, Path::new("answers.toml")).unwrap();
+            let config = Config::from_answers(&answers, Mode::Interactive).unwrap();
+            for verdict in &verdicts {
+                for (name, password) in
+                    [("shown", Shown::Once(Some(Secret::new("hunter2")))), ("told", Shown::File), ("known", Shown::No)]
+                {
+                    let head = format!("──── apex {apex}, {}, password {name}", verdict.federation);
+                    texts.push(format!("{head}\n{}", text(&config, &password, Some(verdict))));
+                }
+            }
+            texts.push(format!("──── apex {apex}, not checked\n{}", text(&config, &Shown::No, None)));
+        }
+        insta::assert_snapshot!(texts.join("\n\n"));
+    }
 }

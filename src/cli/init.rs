@@ -15,6 +15,7 @@ pub use wizard::{Lookup, Lookups};
 
 use super::Context;
 use crate::answers::{AnswerFlags, Answers};
+use crate::compat;
 use crate::config::{Config, Mode};
 use crate::deploy::{Manner, deploy, need_root};
 use crate::deployment;
@@ -97,7 +98,7 @@ impl InitArgs {
         deployment::allows(&context.host, &config)?;
         confirm(&config, context, asks).await?;
         // Whoever confirms has read it in the summary; `apply` and the timer, which ask nobody, find it accepted.
-        config.accept_end_of_life |= asks && config.profile.end_of_life().is_some();
+        config.accept_end_of_life |= asks && compat::end_of_life(config.profile).is_some();
         Ok(Gathered { config, token })
     }
 

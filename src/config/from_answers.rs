@@ -9,6 +9,7 @@ use super::{
     AcmeConfig, Admin, Apex, Config, LETSENCRYPT, LETSENCRYPT_STAGING, Names, Profile, RocketchatConfig, Service,
 };
 use crate::answers::{Answers, Key, Problem, Problems};
+use crate::compat;
 use crate::domain::{DomainName, Email, ImageRef, Username};
 
 /// Answers that cannot become a [`Config`], each with the place it came from.
@@ -157,7 +158,7 @@ impl Reader<'_> {
     }
 
     fn profile_needs(&mut self, profile: Profile, mode: Mode, accepted: bool) {
-        if let Some(reason) = profile.end_of_life()
+        if let Some(reason) = compat::end_of_life(profile)
             && mode == Mode::Unattended
             && !accepted
         {

@@ -133,7 +133,7 @@ mod tests {
                     names,
                     profile,
                     proxy,
-                    accept_end_of_life: accept || profile.end_of_life().is_some(),
+                    accept_end_of_life: accept || crate::compat::end_of_life(profile).is_some(),
                     admin: Admin {
                         username: Username::parse(&admin.0).unwrap(),
                         email: admin.1.or_else(|| email.clone()),

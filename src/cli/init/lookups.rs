@@ -115,8 +115,11 @@ async fn server(name: &DomainName, scheme: &str, address: IpAddr, port: u16) -> 
 mod tests {
     use std::collections::BTreeMap;
 
+    use rustls::ServerConfig;
+    use rustls::pki_types::PrivateKeyDer;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
+    use tokio_rustls::TlsAcceptor;
 
     use super::*;
     use crate::dns::{Caa, Fault, Seen, View};
@@ -175,5 +178,32 @@ mod tests {
         assert_eq!(asked().await.unwrap(), "a web site answers on example.org (nginx/1.28.0)");
         assert_eq!(asked().await.unwrap(), "a web site answers on example.org");
         assert_eq!(site_at(&name, address.ip(), [nobody, nobody]).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_certificate_that_nobody_trusts_is_a_web_site_too() {
+        let name = DomainName::parse("example.org").unwrap();
+        let made = rcgen::generate_simple_self_signed(["else.example.net".to_owned()]).unwrap();
+        let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
+        let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut stream = TlsAcceptor::from(Arc::new(config)).accept(stream).await.unwrap();
+            let length = stream.read(&mut vec![0; 2048]).await.unwrap();
+            assert!(length > 0);
+            let answer = b"HTTP/1.1 200 OK\r\nServer: Apache\r\nContent-Length: 0\r\n\r\n";
+            stream.write_all(answer).await.unwrap();
+            stream.shutdown().await.unwrap();
+        });
+        let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+        let said = site_at(&name, address.ip(), [address.port(), nobody]).await;
+        assert_eq!(said.unwrap(), "a web site answers on example.org (Apache)");
     }
 }

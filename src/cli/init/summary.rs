@@ -2,14 +2,15 @@
 
 use std::fmt::Write;
 
-use crate::config::{Apex, Config, LETSENCRYPT, Profile, Proxy};
+use crate::compat;
+use crate::config::{Apex, Config, LETSENCRYPT, Profile, Proxy, Service};
 
 /// The plan in words, ending with "Nothing has been changed yet."
 pub fn summary(config: &Config) -> String {
     let mut text = format!("\nA federated Rocket.Chat for {}\n\n", config.names.federated);
     for (label, lines) in [
         ("Names", names(config)),
-        ("Servers", vec![servers(config.profile)]),
+        ("Servers", servers(config)),
         ("Ports", vec![ports(config.proxy).to_owned()]),
         ("Certificate", vec![certificate(config)]),
         ("Administrator", vec![administrator(config)]),
@@ -42,13 +43,26 @@ fn names(config: &Config) -> Vec<String> {
     ]
 }
 
-fn servers(profile: Profile) -> String {
-    match profile {
-        Profile::Dendrite => "Rocket.Chat 7.10, MongoDB, Dendrite, PostgreSQL, rcfed relay, nginx",
-        Profile::Synapse => "Rocket.Chat 7.10, MongoDB, Synapse, PostgreSQL, nginx",
-        Profile::Native => "Rocket.Chat 8.5 LTS, MongoDB, nginx",
-    }
-    .to_owned()
+fn servers(config: &Config) -> Vec<String> {
+    use Service::{Gateway, Homeserver, Mongodb, Postgres, Relay, Rocketchat};
+    let run = compat::services(config.profile);
+    let servers: Vec<String> = [Rocketchat, Mongodb, Homeserver, Postgres, Relay, Gateway]
+        .into_iter()
+        .filter(|service| run.contains(service))
+        .map(|service| {
+            let name = match service {
+                Gateway => "nginx",
+                Homeserver if config.profile == Profile::Synapse => "Synapse",
+                Homeserver => "Dendrite",
+                Mongodb => "MongoDB",
+                Postgres => "PostgreSQL",
+                Relay => "rcfed relay",
+                Rocketchat => "Rocket.Chat",
+            };
+            compat::version(config, service).map_or_else(|| name.to_owned(), |version| format!("{name} {version}"))
+        })
+        .collect();
+    servers.chunks(3).map(|line| line.join(", ")).collect()
 }
 
 fn ports(proxy: Proxy) -> &'static str {
@@ -94,12 +108,9 @@ fn honest(config: &Config) -> Vec<String> {
             config.names.federated
         ));
     }
-    if config.profile.end_of_life().is_some() {
-        points.push(
-            "Rocket.Chat 7.10 is past its end of life (2026-07-10): no security fixes, and the\nofficial mobile apps and \
-             push notifications refuse it. The web client works."
-                .into(),
-        );
+    if let Some(end) = compat::end_of_life(config.profile) {
+        points
+            .push(format!("{end}. The official\nmobile apps and push notifications refuse it. The web client works."));
         points.push("Without an enterprise licence its bridge federates one-to-one conversations only.".into());
         points.push(
             "Some rooms of other servers have a version the bridge cannot read; they are refused\nwith the reason. \
@@ -139,7 +150,7 @@ mod tests {
              proxy = \"host\"\n[acme]\ndirectory = \"https://ca.example.net/dir\"\n[rocketchat]\n\
              registration_token_file = \"/root/token\"\n[admin]\npassword_file = \"/root/password\"",
             "federated_domain = \"example.org\"\napex = \"elsewhere\"\nprofile = \"native\"\nproxy = \"none\"\n\
-             [rocketchat]\nlicense_file = \"/root/license\"",
+             [images]\nrocketchat = \"registry.example.net/chat:8.9.9\"\n[rocketchat]\nlicense_file = \"/root/license\"",
         ];
         let texts = files.map(|text| {
             let answers = Answers::from_toml(text, Path::new("answers.toml")).unwrap();

@@ -7,6 +7,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use crate::answers::{Answers, Key};
+use crate::compat;
 use crate::config::{Profile, values};
 use crate::domain::{DomainName, Email, Username};
 use crate::error::Result;
@@ -240,12 +241,15 @@ fn finished(lookup: &mut JoinHandle<Option<String>>, patience: Duration) -> Opti
     waited.ok().map(|joined| joined.unwrap_or_default())
 }
 
-fn honest_line(profile: Profile) -> &'static str {
-    match profile {
-        Profile::Dendrite => "Rocket.Chat 7.10, past its end of life; Dendrite: least memory",
-        Profile::Synapse => "Rocket.Chat 7.10, past its end of life; Synapse: as its docs say",
+fn honest_line(profile: Profile) -> String {
+    let old =
+        compat::end_of_life(profile).map_or_else(String::new, |end| format!("{}, past its end of life; ", end.what));
+    let what = match profile {
+        Profile::Dendrite => "Dendrite: least memory",
+        Profile::Synapse => "Synapse: as its docs say",
         Profile::Native => "Rocket.Chat 8.5 LTS, supported; needs a licence with federation",
-    }
+    };
+    format!("{old}{what}")
 }
 
 fn taken<T, E: Into<values::Refusal>>(proven: Result<T, E>) -> Result<(), String> {
