@@ -148,8 +148,8 @@ const DIGESTS: &str = "/var/lib/rcfed/images.json";
 /// Likely causes by what servers print. The first match counts.
 fn docker_cause(log: &str) -> Option<&'static str> {
     const KNOWN: [(&str, &str); 8] = [
-        ("too open", "a key file can be read by others: run `rcfed apply`, it sets the modes again"),
-        ("REPLICASET IS REQUIRED", "Rocket.Chat found no replica set: see `rcfed logs mongodb`"),
+        ("too open", "a key file can be read by others: run `sudo rcfed apply`, it sets the modes again"),
+        ("REPLICASET IS REQUIRED", "Rocket.Chat found no replica set: see `sudo rcfed logs mongodb`"),
         (
             "Authentication failed",
             "the password in the database is another one: a volume of an earlier deployment is in use",
@@ -163,7 +163,7 @@ fn docker_cause(log: &str) -> Option<&'static str> {
         ("Illegal instruction", "the processor has no AVX, which MongoDB needs since 5.0"),
         (
             "ermission denied",
-            "the container's user may not read or write a file: run `rcfed apply`, it sets owners again",
+            "the container's user may not read or write a file: run `sudo rcfed apply`, it sets owners again",
         ),
     ];
     KNOWN.iter().find(|(sign, _)| log.contains(sign)).map(|(_, cause)| *cause)

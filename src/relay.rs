@@ -79,7 +79,7 @@ impl Explain for RelayError {
             Self::Listen { address, .. } => {
                 format!("see who listens there with `ss -ltnp 'sport = :{}'`", address.port())
             }
-            Self::Signals(_) | Self::Unhealthy { .. } => "look at `rcfed logs relay`".into(),
+            Self::Signals(_) | Self::Unhealthy { .. } => "look at `sudo rcfed logs relay`".into(),
         })
     }
 }

@@ -66,7 +66,7 @@ fn text(config: &Config, password: &Shown, verdict: Option<&Verdict>) -> String 
     lines.push(String::new());
     lines.push(format!("Config {}, secrets {}, receipt {}", layout::CONFIG, layout::SECRETS, layout::RECEIPT));
     lines.push(
-        "Next: `rcfed status`, `sudo rcfed logs rocketchat`; change the config and run `sudo rcfed apply`".into(),
+        "Next: `sudo rcfed status`, `sudo rcfed logs rocketchat`; change the config and run `sudo rcfed apply`".into(),
     );
     lines.join("\n")
 }

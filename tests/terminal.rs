@@ -90,7 +90,8 @@ impl Screen {
     }
 
     fn tmux(&self, words: &[&str]) -> String {
-        let output = Command::new("tmux").args(["-L", &self.socket, "-f", "/dev/null"]).args(words).output().expect("tmux");
+        let output =
+            Command::new("tmux").args(["-L", &self.socket, "-f", "/dev/null"]).args(words).output().expect("tmux");
         assert!(output.status.success(), "tmux {words:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).into_owned()
     }

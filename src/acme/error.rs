@@ -189,7 +189,7 @@ impl Explain for AcmeError {
             Self::Refused { authority, failures } => failures.first()?.hint(authority.caa()),
             Self::Rehearsal(inner) => return inner.hint(),
             Self::Slow { .. } => "run the same command again; what has been proven stays proven for a while".into(),
-            Self::TooEarly { .. } => "`rcfed apply` tries at once".into(),
+            Self::TooEarly { .. } => "`sudo rcfed apply` tries at once".into(),
             Self::Unreachable { authority, trouble, .. } => trouble.hint(&authority.host),
         })
     }

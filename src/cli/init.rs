@@ -14,7 +14,7 @@ pub use summary::summary;
 pub use wizard::{Lookup, Lookups};
 
 use super::Context;
-use crate::answers::{AnswerFlags, Answers};
+use crate::answers::{AnswerFlags, Answers, Key, Source, Value};
 use crate::compat;
 use crate::config::{Config, Mode};
 use crate::deploy::{Manner, deploy, need_root};
@@ -46,6 +46,9 @@ pub struct InitArgs {
         value_parser = clap::value_parser!(u64).range(1..=1440)
     )]
     pub wait_for_dns: Option<u64>,
+    /// Ask for the real certificate at once, without rehearsing at the staging authority
+    #[arg(long)]
+    pub no_rehearsal: bool,
     /// One flag for each answer.
     #[command(flatten)]
     pub flags: AnswerFlags,
@@ -113,7 +116,11 @@ impl InitArgs {
             }
             None => Answers::default(),
         };
-        Ok(self.flags.0.over(environment).over(file))
+        let mut flags = self.flags.0;
+        if self.no_rehearsal {
+            flags.set(Key::AcmeRehearsal, Value::Flag(false), Source::Flag("--no-rehearsal".into()));
+        }
+        Ok(flags.over(environment).over(file))
     }
 }
 

@@ -41,7 +41,10 @@ impl LogsArgs {
         docker.engine().await?;
         let name = self.service.container();
         if docker.container(&name).await?.is_none() {
-            return Err(Error::new(format!("there is no container `{name}`"), "see what runs with `rcfed status`"));
+            return Err(Error::new(
+                format!("there is no container `{name}`"),
+                "see what runs with `sudo rcfed status`",
+            ));
         }
         let tail = self.tail.map_or_else(|| "all".to_owned(), |n| n.to_string());
         Ok(docker.logs(&name, &tail, self.follow, |line| context.ui.data(line)).await?)

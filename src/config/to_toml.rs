@@ -8,7 +8,7 @@ impl Config {
     /// The answers file this configuration is made from. Names and profile are written even where they are the default,
     /// so that a later rcfed with other defaults changes nothing.
     pub fn to_toml(&self) -> String {
-        let mut text = String::from("# Written by rcfed. Change it, see `rcfed plan`, then run `rcfed apply`.\n");
+        let mut text = String::from("# Written by rcfed. Change it, see `rcfed plan`, then run `sudo rcfed apply`.\n");
         let mut table = "";
         for (key, value) in self.values() {
             let entry = key.entry();

@@ -180,7 +180,7 @@ pub enum ConfigError {
 impl Explain for ConfigError {
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Content { .. } | Self::Missing(_) => Some("run `rcfed apply`: it writes this file".into()),
+            Self::Content { .. } | Self::Missing(_) => Some("run `sudo rcfed apply`: it writes this file".into()),
             Self::Open { path, .. } => Some(format!("run `chmod 0400 {}`", path.display())),
             Self::Read { source } => source.hint(),
         }

@@ -41,8 +41,8 @@ impl Explain for UnknownMark {
     fn hint(&self) -> Option<String> {
         let dir = crate::layout::SECRETS;
         Some(match self.0 {
-            Some(name) => format!("put the file `{dir}/{name}` back from a backup, then run `rcfed apply`"),
-            None => "run `rcfed apply` with the version of rcfed that wrote this configuration".into(),
+            Some(name) => format!("put the file `{dir}/{name}` back from a backup, then run `sudo rcfed apply`"),
+            None => "run `sudo rcfed apply` with the version of rcfed that wrote this configuration".into(),
         })
     }
 }

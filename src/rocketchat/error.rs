@@ -87,26 +87,27 @@ impl Explain for RestError {
         Some(match self {
             Self::Client(_) => "this is a fault of rcfed: report it with the output of `rcfed --version`".into(),
             Self::Forbidden { .. } | Self::Unauthorized { .. } | Self::TokenForm => {
-                "run `rcfed admin reset`: it sets a new administrator's password and takes a new access token".into()
+                "run `sudo rcfed admin reset`: it sets a new administrator's password and takes a new access token"
+                    .into()
             }
             Self::NoVerification => "run `rcfed plan` to see which version belongs here".into(),
             Self::RateLimited { .. } => "wait a minute, then run the same command again".into(),
-            Self::Refused { .. } | Self::Unexpected { .. } => "look at `rcfed logs rocketchat`".into(),
+            Self::Refused { .. } | Self::Unexpected { .. } => "look at `sudo rcfed logs rocketchat`".into(),
             Self::Restricted => "register the workspace: put the token from cloud.rocket.chat into a file, name it as \
-                 `registration_token_file` in the configuration, then run `rcfed apply`"
+                 `registration_token_file` in the configuration, then run `sudo rcfed apply`"
                 .into(),
             Self::TotpRequired { method, .. } if method == "password" => {
-                "run `rcfed admin reset`: the stored password is no longer the administrator's".into()
+                "run `sudo rcfed admin reset`: the stored password is no longer the administrator's".into()
             }
             Self::TotpRequired { .. } => {
                 "switch off two-factor authentication for the administrator while rcfed takes its \
-                 token (Account > Security), then run `rcfed apply`"
+                 token (Account > Security), then run `sudo rcfed apply`"
                     .into()
             }
             Self::Unreachable { source, .. } if source.is_timeout() => {
-                "it took longer than it may: look at `rcfed logs rocketchat`".into()
+                "it took longer than it may: look at `sudo rcfed logs rocketchat`".into()
             }
-            Self::Unreachable { .. } => "see whether it runs with `rcfed status`".into(),
+            Self::Unreachable { .. } => "see whether it runs with `sudo rcfed status`".into(),
         })
     }
 }

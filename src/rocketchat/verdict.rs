@@ -106,33 +106,38 @@ fn ping_problem(said: &str) -> Problem {
     let (text, hint) = if has(&["version must be"]) {
         (
             "the address Rocket.Chat has for its homeserver knows no ping of application services",
-            "Dendrite has none, so rcfed's relay must stand before it: look at `rcfed logs relay` and `rcfed logs gateway`, \
-             then run `rcfed apply`",
+            "Dendrite has none, so rcfed's relay must stand before it: look at `sudo rcfed logs relay` and `sudo rcfed logs gateway`, \
+             then run `sudo rcfed apply`",
         )
     } else if has(&["isn't yet running", "isn't running yet", "is not running"]) {
         (
             "the bridge inside Rocket.Chat is not running",
-            "it starts some time after Rocket.Chat: look at `rcfed logs rocketchat`, then run `rcfed apply` again",
+            "it starts some time after Rocket.Chat: look at `sudo rcfed logs rocketchat`, then run `sudo rcfed apply` again",
         )
     } else if has(&["timed out", "timeout"]) {
         (
             "the homeserver or the bridge took too long to answer the ping",
-            "see what is slow or stopped with `rcfed status`",
+            "see what is slow or stopped with `sudo rcfed status`",
         )
     } else if has(&["token", "forbidden"]) {
         (
             "Rocket.Chat and the homeserver do not have the same tokens",
-            "run `rcfed apply`: it writes them to both sides and reads them back",
+            "run `sudo rcfed apply`: it writes them to both sides and reads them back",
         )
-    } else if has(&["connection_failed", "bad_status", "bad gateway", "econnrefused"]) {
+    } else if has(&["econnrefused"]) {
+        (
+            "nothing listens at the address Rocket.Chat has for its homeserver",
+            "see whether the gateway and the homeserver run with `sudo rcfed status`",
+        )
+    } else if has(&["connection_failed", "bad_status", "bad gateway"]) {
         (
             "the homeserver's side was asked, but the bridge did not answer it",
-            "look at `rcfed logs relay` and `rcfed logs rocketchat`",
+            "look at `sudo rcfed logs relay` and `sudo rcfed logs rocketchat`",
         )
     } else if has(&["enotfound", "eai_again"]) {
-        ("Rocket.Chat cannot find its homeserver by name", "see whether the gateway runs with `rcfed status`")
+        ("Rocket.Chat cannot find its homeserver by name", "see whether the gateway runs with `sudo rcfed status`")
     } else {
-        ("the homeserver did not answer the bridge's ping", "look at `rcfed logs rocketchat`")
+        ("the homeserver did not answer the bridge's ping", "look at `sudo rcfed logs rocketchat`")
     };
     Problem { text: with_own_words(text, said), hint: hint.into() }
 }

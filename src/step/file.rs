@@ -56,8 +56,9 @@ pub(super) fn apply(machine: &Machine, file: &File) -> Result<String> {
 /// The file's text with the secrets in it.
 pub(super) fn resolved(machine: &Machine, file: &File) -> Result<Secret> {
     let secret = |name| machine.secrets.get(name).ok().flatten();
-    render::resolve(&file.text, &secret)
-        .map_err(|error| Error::new(format!("could not fill in {}: {error}", file.path.display()), "run `rcfed apply`"))
+    render::resolve(&file.text, &secret).map_err(|error| {
+        Error::new(format!("could not fill in {}: {error}", file.path.display()), "run `sudo rcfed apply`")
+    })
 }
 
 fn backup(path: &Path) -> PathBuf {

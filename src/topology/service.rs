@@ -120,6 +120,10 @@ fn mongodb(sizes: &Sizes, container: &mut Container) {
         &cache,
         "--quiet",
     ]));
+    if sizes.ipv6 {
+        // Without it nothing listens at the address that Docker's DNS may give first.
+        container.command.get_or_insert_default().push("--ipv6".into());
+    }
     // mongosh takes a second of CPU and 100 MB each time; that the port answers is enough here, rcfed asks the rest.
     container.health.test = words(&["CMD", "bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/27017"]);
 }

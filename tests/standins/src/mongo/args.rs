@@ -44,6 +44,8 @@ impl Args {
             match name.as_str() {
                 "--auth" => args.auth = true,
                 "--bind_ip_all" => args.bind_ip_all = true,
+                // Without it the real one listens on IPv4 only (net.ipv6 in its manual); this one listens on both.
+                "--ipv6" => {}
                 "--dbpath" => args.dbpath = value()?.into(),
                 "--keyFile" => args.key_file = Some(value()?.into()),
                 "--oplogSize" => drop(number::<u32>(&name, &value()?)?),
