@@ -95,36 +95,46 @@ pub async fn inspect(machine: &Machine, host: &Host, config: &Config, ui: &Ui) -
 #[derive(Debug, thiserror::Error)]
 pub enum PreflightError {
     /// At least one check failed.
-    #[error("{subject}: {summary}{}", more(*.others))]
+    #[error("{}", told(failed))]
     Failed {
-        /// What the first failed check looked at.
-        subject: String,
-        /// What it found.
-        summary: String,
-        /// What to do, or else what was seen.
-        hint: Option<String>,
-        /// How many failed besides.
-        others: usize,
+        /// The failed checks, at least one; the first is often the cause of the others.
+        failed: Vec<Finding>,
     },
 }
 
 impl Explain for PreflightError {
     fn hint(&self) -> Option<String> {
-        let Self::Failed { hint, .. } = self;
-        hint.clone()
+        let Self::Failed { failed } = self;
+        let first = failed.first()?;
+        // Records are changed in one place, so those of all names are told at once.
+        let records: Vec<&str> = failed.iter().filter(|finding| is_record(finding)).filter_map(remedy).collect();
+        if is_record(first) && !records.is_empty() {
+            let records = records.join("\n").replace('\n', "\n  ");
+            let how = "change this where the DNS of the domain is managed, then run the same command again";
+            return Some(format!("{how}\n  {records}"));
+        }
+        remedy(first).map(str::to_owned).or_else(|| first.evidence.first().cloned())
     }
 }
 
-/// Refuses to go on if a check failed; the first is told, since it is often the cause of the others.
+/// Refuses to go on if a check failed.
 pub fn verdict(findings: &[Finding]) -> Result<(), PreflightError> {
-    let mut failed = findings.iter().filter(|finding| finding.status == Status::Fail);
-    let Some(first) = failed.next() else { return Ok(()) };
-    Err(PreflightError::Failed {
-        subject: first.subject.clone(),
-        summary: first.summary.clone(),
-        hint: first.remedy.clone().or_else(|| first.evidence.first().cloned()),
-        others: failed.count(),
-    })
+    let failed: Vec<Finding> = findings.iter().filter(|finding| finding.status == Status::Fail).cloned().collect();
+    if failed.is_empty() { Ok(()) } else { Err(PreflightError::Failed { failed }) }
+}
+
+fn told(failed: &[Finding]) -> String {
+    let lines: Vec<String> = failed.iter().map(|finding| format!("{}: {}", finding.subject, finding.summary)).collect();
+    lines.join("\nalso, ")
+}
+
+fn remedy(finding: &Finding) -> Option<&str> {
+    finding.remedy.as_deref()
+}
+
+/// Whether the remedy is a record to add or to remove.
+fn is_record(finding: &Finding) -> bool {
+    remedy(finding).is_some_and(|remedy| remedy.contains(" IN "))
 }
 
 /// The subject of findings about the machine itself.
@@ -139,8 +149,4 @@ fn or_unknown<T>(id: &'static str, fact: Result<T, FactError>, judge: impl FnOnc
 fn issuer(directory: &str) -> Option<String> {
     let host = directory.split("://").nth(1)?.split(['/', ':']).next()?;
     (host == LETS_ENCRYPT || host.ends_with(".letsencrypt.org")).then(|| LETS_ENCRYPT.into())
-}
-
-fn more(others: usize) -> String {
-    if others == 0 { String::new() } else { format!(" (and {others} more)") }
 }

@@ -86,6 +86,10 @@ fn said(error: ApiError) -> (String, u16) {
             let mut text = other.to_string();
             let mut cause = std::error::Error::source(&other);
             while let Some(error) = cause {
+                if let Some(error) = error.downcast_ref::<std::io::Error>() {
+                    // What the system says; what is around it only names libraries.
+                    return (error.to_string(), 0);
+                }
                 let part = error.to_string();
                 if !text.contains(&part) {
                     text = format!("{text}: {part}");
