@@ -82,8 +82,20 @@ fn answers_files_that_cannot_be_used() {
     std::fs::create_dir(here.path().join("directory.toml")).unwrap();
     std::os::unix::fs::symlink("nowhere", here.path().join("dangling.toml")).unwrap();
     let names = [
-        "empty", "blank", "number", "flag", "list", "table", "twice", "open", "latin1", "zeros", "large", "directory",
-        "dangling", "absent",
+        "empty",
+        "blank",
+        "number",
+        "flag",
+        "list",
+        "table",
+        "twice",
+        "open",
+        "latin1",
+        "zeros",
+        "large",
+        "directory",
+        "dangling",
+        "absent",
     ];
     let mut told = Vec::new();
     for name in names {
@@ -133,7 +145,6 @@ fn what_is_seen_before_anything_is_touched() {
         ("another machine too", "matrix.fed.test", "A", "198.51.100.20"),
         ("an AAAA of another machine", "matrix.fed.test", "AAAA", "2001:db8:51::20"),
         ("SERVFAIL", "chat.fed.test", "A", "!servfail"),
-        ("no answer for a name", "chat.fed.test", "A", "!hang"),
     ] {
         bed.bed(&["dns", "set", name, kind, value]);
         told.add(what, &init(&bed, "", &[]));
@@ -224,13 +235,22 @@ fn registries_that_do_not_deliver() {
         ("404", "127.0.0.1:5999/nothing:1"),
         ("500", "127.0.0.1:5999/nothing:1"),
         ("never", "127.0.0.1:5999/nothing:1"),
+        ("stall", "127.0.0.1:5999/nothing:1"),
     ] {
-        let server = ["404", "500", "never"].contains(&mode);
+        if mode == "stall" && std::env::var_os("RCFED_TEST_ALL").is_none() {
+            // rcfed's own patience is 90 s, the engine has none.
+            continue;
+        }
+        let server = ["404", "500", "never", "stall"].contains(&mode);
         let server = server.then(|| Server::on_droplet(&["python3", "-c", HTTP, "5999", mode]));
         let images = ["mongodb", "rocketchat", "homeserver", "postgres", "gateway"];
         let images: String = images.iter().map(|service| format!("{service} = \"{image}\"\n")).collect();
         let started = std::time::Instant::now();
-        told.add(mode, &init(&bed, &format!("[images]\n{images}"), &[]));
+        let run = init(&bed, &format!("[images]\n{images}"), &[]);
+        match mode {
+            "stall" => assert!(run.stderr.contains("the registry sent nothing for 90 s"), "{}", run.stderr),
+            _ => told.add(mode, &run),
+        }
         eprintln!("{mode}: {:.1} s", started.elapsed().as_secs_f64());
         drop(server);
         whole(&bed, &bed.root());
@@ -263,24 +283,113 @@ fn a_full_disk() {
     }
 }
 
+#[test]
+fn authorities_that_give_no_certificate() {
+    let Some(bed) = Bed::up() else { return };
+    let bed = &bed;
+    let state = PathBuf::from(bed.value("RCFED_STATE"));
+    let trust = bed.value("ACME_CA");
+    let mut cases = vec![
+        ("closed port", "fed.test", "https://198.51.100.5:1/dir".to_owned(), trust.clone()),
+        ("no such host", "fed.test", "https://ca.nowhere.test/dir".into(), trust.clone()),
+        ("not ACME", "fed.test", "https://ghcr.io/v2/".into(), trust.clone()),
+        ("a name it refuses", "blocked.test", bed.value("ACME_DIRECTORY"), trust.clone()),
+        ("no file with its root", "fed.test", bed.value("ACME_DIRECTORY"), "/nonexistent/root.pem".into()),
+    ];
+    let plain = cases.len();
+    let week = Command::new("date").args(["-u", "-d", "+7 days", "+%Y-%m-%d %H:%M:%S UTC"]).output().unwrap();
+    let week = String::from_utf8(week.stdout).unwrap().trim().to_owned();
+    let mut servers = Vec::new();
+    let program = format!("{}/fault-ca", bed.value("RCFED_BED_BIN"));
+    let modes = ["refuse", "limit", "paused", "html", "hang", "badname"];
+    for (port, mode) in (14_001..).zip(modes).filter(|_| Path::new(&program).exists()) {
+        let own = state.join(format!("fault-ca-{mode}.crt")).to_str().unwrap().to_owned();
+        let listen = format!("198.51.100.5:{port}");
+        let words = ["--listen", &listen, "--mode", mode, "--ca-out", &own, "--retry-after", &week];
+        servers.push(Server::start("inet", &[&[program.as_str()][..], &words].concat()));
+        let directory = format!("https://{listen}/directory");
+        if mode == "limit" {
+            cases.push(("an unknown root", "fed.test", directory.clone(), trust.clone()));
+        }
+        cases.push((mode, "fed.test", directory, own));
+    }
+    let runs: Vec<(&str, Run)> = std::thread::scope(|scope| {
+        let run = |(what, domain, url, ca)| (what, scope.spawn(move || renew(bed, domain, url, ca)));
+        let started: Vec<_> =
+            cases.iter().map(|(what, domain, url, ca)| run((*what, *domain, url.as_str(), ca.as_str()))).collect();
+        started.into_iter().map(|(what, run)| (what, run.join().unwrap())).collect()
+    });
+    let (mut told, mut faulty) = (Told::default(), Told::default());
+    for (index, (what, run)) in runs.iter().enumerate() {
+        if index < plain { told.add(what, run) } else { faulty.add(what, run) }
+    }
+    insta::assert_snapshot!(told.text(bed));
+    if servers.is_empty() {
+        eprintln!("\n*** SKIPPED: there is no {program} ***\n");
+        return;
+    }
+    insta::assert_snapshot!("authorities_that_fail_in_a_chosen_way", moments(&faulty.text(bed)));
+}
+
+/// Replaces what depends on the time of day: `until 2026-12-01 10:00 UTC (in 7 days)`.
+fn moments(text: &str) -> String {
+    let mut parts = text.split(" UTC (in ");
+    let mut whole = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let date = whole.trim_end_matches(|c: char| c.is_ascii_digit() || "- :".contains(c)).len();
+        whole.truncate(date);
+        whole.push_str(" MOMENT");
+        whole.push_str(part.split_once(')').map_or(part, |(_, rest)| rest));
+    }
+    whole
+}
+
+/// A forced renewal at a directory, on a machine of its own that has a certificate; that one has to survive.
+fn renew(bed: &Bed, domain: &str, directory: &str, ca: &str) -> Run {
+    let root = tempfile::tempdir_in(bed.value("RCFED_STATE")).unwrap();
+    let config = root.path().join("etc/rcfed/config.toml");
+    let pair = root.path().join("var/lib/rcfed/certificate/pair.pem");
+    for path in [&config, &pair] {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    }
+    let text = format!(
+        "federated_domain = \"{domain}\"\naccept_end_of_life = true\n\
+         [acme]\ndirectory = \"{directory}\"\nca = \"{ca}\"\n"
+    );
+    std::fs::write(&config, text).unwrap();
+    let names = format!("subjectAltName=DNS:{domain},DNS:chat.{domain},DNS:matrix.{domain}");
+    let (cert, key) = (root.path().join("cert.pem"), root.path().join("key.pem"));
+    let words = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "90"];
+    let files = ["-keyout", key.to_str().unwrap(), "-out", cert.to_str().unwrap()];
+    let made = Command::new("openssl").args(words).args(["-subj", "/CN=x", "-addext", &names]).args(files).output();
+    assert!(made.unwrap().status.success());
+    let both = [std::fs::read(cert).unwrap(), std::fs::read(key).unwrap()].concat();
+    std::fs::write(&pair, &both).unwrap();
+    let run = bed.rcfed(&["--root", root.path().to_str().unwrap(), "renew", "--force"]);
+    assert!(std::fs::read(&pair).unwrap() == both, "the old certificate is gone");
+    whole(bed, root.path());
+    Run { stderr: run.stderr.replace(root.path().to_str().unwrap(), "ROOT"), ..run }
+}
+
 // ── helpers ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/// A server that answers everything with a status, or never: `PORT STATUS|never [ADDRESS]`.
+/// A server that answers everything with a status, or never: `PORT STATUS|never|stall`.
 const HTTP: &str = r#"
 import sys, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
-        if sys.argv[2] == "never":
+        # An image registry may work as far as its front door.
+        door = self.path == "/v2/" and sys.argv[2] in ("404", "stall")
+        if sys.argv[2] in ("never", "stall") and not door:
             time.sleep(600)
-        # An image registry that works as far as its front door.
-        self.send_response(200 if self.path == "/v2/" and sys.argv[2] == "404" else int(sys.argv[2]))
+        self.send_response(200 if door else int(sys.argv[2]))
         self.send_header("Content-Length", "0")
         self.end_headers()
     do_HEAD = do_GET
     def log_message(self, *_):
         pass
-server = ThreadingHTTPServer((sys.argv[3] if len(sys.argv) > 3 else "0.0.0.0", int(sys.argv[1])), Handler)
+server = ThreadingHTTPServer(("0.0.0.0", int(sys.argv[1])), Handler)
 print("listening", flush=True)
 server.serve_forever()
 "#;

@@ -39,7 +39,8 @@ fn a_workspace_that_may_not_send_is_a_failure_with_a_remedy() {
     std::fs::write(&config, text.replace("[rocketchat]", &line)).unwrap();
     bed.rcfed(&["apply"]).well();
     let after = containers(&bed);
-    let changed: Vec<&String> = after.iter().filter(|(name, id)| before.get(*name) != Some(id)).map(|(n, _)| n).collect();
+    let changed: Vec<&String> =
+        after.iter().filter(|(name, id)| before.get(*name) != Some(id)).map(|(n, _)| n).collect();
     assert_eq!(changed, ["rcfed-rocketchat"]);
 }
 
@@ -96,7 +97,8 @@ fn seen_from_outside(bed: &Bed, homeserver: &str) {
     // Remote Rocket.Chats ask this of the federated domain; 400 means that the user exists.
     let available = "https://fed.test/_matrix/client/v3/register/available?username=nobody-yet";
     assert_eq!(bed.https(available, &[]).0, 200);
-    let plain = bed.inet(&["curl", "-sS", "-o", "/dev/null", "-w", "%{http_code} %{redirect_url}", "http://chat.fed.test/"]);
+    let plain =
+        bed.inet(&["curl", "-sS", "-o", "/dev/null", "-w", "%{http_code} %{redirect_url}", "http://chat.fed.test/"]);
     assert_eq!(plain.stdout, "301 https://chat.fed.test/");
 }
 
@@ -123,7 +125,9 @@ fn no_secret_shows(bed: &Bed) {
     }
     places.insert("config".into(), std::fs::read_to_string(bed.root().join("etc/rcfed/config.toml")).unwrap());
     let answers = bed.root().join("etc/rcfed/config.toml");
-    for arguments in [&["status", "--json"][..], &["plan", "--answers", answers.to_str().unwrap(), "--json", "--diff"][..]] {
+    for arguments in
+        [&["status", "--json"][..], &["plan", "--answers", answers.to_str().unwrap(), "--json", "--diff"][..]]
+    {
         places.insert(arguments.join(" "), bed.rcfed(arguments).well().stdout);
     }
     let mut tried = 0;
@@ -137,7 +141,8 @@ fn no_secret_shows(bed: &Bed) {
         let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&path).unwrap().permissions());
         assert_eq!(mode & 0o7777, 0o600, "{name}");
         let secret = std::fs::read_to_string(&path).unwrap();
-        let parts = if name == "personal_access_token" { secret.split(':').skip(1).collect() } else { vec![secret.trim()] };
+        let parts =
+            if name == "personal_access_token" { secret.split(':').skip(1).collect() } else { vec![secret.trim()] };
         for part in parts {
             assert!(part.len() >= 8, "{name} is too short to look for");
             tried += 1;
@@ -155,7 +160,8 @@ fn what_was_removed_comes_back(bed: &Bed) {
     assert_eq!(status(bed)["containers"][0]["state"], "missing");
     bed.rcfed(&["apply"]).well();
     let after = containers(bed);
-    let changed: Vec<&String> = after.iter().filter(|(name, id)| before.get(*name) != Some(id)).map(|(n, _)| n).collect();
+    let changed: Vec<&String> =
+        after.iter().filter(|(name, id)| before.get(*name) != Some(id)).map(|(n, _)| n).collect();
     assert_eq!(changed, ["rcfed-gateway"]);
     assert_eq!(bed.https("https://chat.fed.test/api/info", &[]).0, 200);
 }
