@@ -38,8 +38,9 @@ pub enum DockerError {
 impl DockerError {
     pub(super) fn call(what: &'static str, subject: &str, error: ApiError) -> Self {
         let (mut said, status) = said(error);
-        if what == "pull" && said.contains("Client.Timeout exceeded") {
-            // The engine has several wordings for this one.
+        let late = ["Client.Timeout exceeded", "context deadline exceeded", "i/o timeout"];
+        if what == "pull" && late.iter().any(|sign| said.contains(sign)) {
+            // Which of its wordings the engine uses is chance.
             said = "the registry did not answer in time".into();
         }
         Self::Call { what, subject: subject.into(), said, status }
@@ -77,7 +78,9 @@ fn pull_hint(reference: &str, said: &str, status: u16) -> String {
     let says = |signs: &[&str]| signs.iter().any(|sign| said.contains(sign));
     let again = "then run the same command again";
     if says(&["toomanyrequests", "429"]) {
-        return format!("the registry limits how often one may pull: wait some hours, or `sudo docker login`, {again}");
+        // A login counts for the command line only; an image that is there is not pulled again.
+        let login = format!("`sudo docker login` and `sudo docker pull {reference}`");
+        return format!("the registry limits how often one may pull: wait some hours, or use {login}, {again}");
     }
     if says(&["x509", "certificate"]) {
         return format!("the clock must be right (`date -u`); `sudo apt-get install ca-certificates`, {again}");
