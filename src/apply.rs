@@ -175,12 +175,18 @@ fn foreign(why: &str) -> Error {
     )
 }
 
-/// The first failure with its hint; the others in one line each.
+/// The first failure with its hint; a few others in one line each, since one cause, such as a full disk, has many.
 fn report(mut failures: Vec<(String, Error)>, skipped: usize) -> Error {
+    const MOST: usize = 3;
     let (_, first) = failures.remove(0);
     let mut message = first.message();
-    for (id, error) in failures {
+    let mut said = BTreeSet::from([message.clone()]);
+    failures.retain(|(_, error)| said.insert(error.message()));
+    for (id, error) in failures.iter().take(MOST) {
         message.push_str(&format!("\nalso, {id}: {}", error.message()));
+    }
+    if failures.len() > MOST {
+        message.push_str(&format!("\nand {} more", failures.len() - MOST));
     }
     if skipped > 0 {
         message.push_str(&format!("\n{skipped} steps that need it were not started; everything done so far stays"));

@@ -131,7 +131,13 @@ impl Receipt {
         line.push(b'\n');
         // A poisoned lock only means that another step panicked; the file itself is whole.
         let mut file = self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        file.write_all(&line).and_then(|()| file.sync_data()).map_err(failed)
+        let before = file.metadata().map_err(failed)?.len();
+        let written = file.write_all(&line).and_then(|()| file.sync_data());
+        if written.is_err() {
+            // Half a line, as a full disk leaves it, would spoil the next one too.
+            let _ = file.set_len(before);
+        }
+        written.map_err(failed)
     }
 }
 

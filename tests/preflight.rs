@@ -127,6 +127,6 @@ fn the_first_failure_is_the_verdict() {
     let second = Finding::fail("c", "example.org", "does not exist in DNS");
     assert!(verdict(&[fine.clone(), Finding::warn("w", "x", "y")]).is_ok());
     let error = verdict(&[fine, first, second]).unwrap_err();
-    assert_eq!(error.to_string(), "port 80: is held by nginx (and 1 more)");
+    assert_eq!(error.to_string(), "port 80: is held by nginx\nalso, example.org: does not exist in DNS");
     assert_eq!(error.hint().unwrap(), "systemctl stop nginx");
 }

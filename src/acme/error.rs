@@ -182,7 +182,16 @@ impl Explain for AcmeError {
             Self::Problem { kind, .. } if kind == "invalidContact" || kind == "unsupportedContact" => {
                 "correct the e-mail address in the configuration, or leave it out".into()
             }
-            Self::Problem { authority, .. } => format!("{} said so in these words", authority.host),
+            Self::Problem { kind, .. } if kind == "unauthorized" => {
+                "let rcfed make a new account: `sudo rm -f /var/lib/rcfed/acme/account-*.json`, then run the same command \
+                 again"
+                    .into()
+            }
+            Self::Problem { .. } => {
+                "the words are the authority's own; run the same command again later, or name another one with \
+                 `directory` below `[acme]` in the config"
+                    .into()
+            }
             Self::Protocol { authority, .. } => {
                 format!("see what this machine gets from it with `curl -i https://{}/`", authority.host)
             }
@@ -252,6 +261,8 @@ mod tests {
                 kind: "badNonce".into(),
                 detail: "JWS has an invalid nonce".into(),
             },
+            AcmeError::Problem { authority: own.clone(), kind: "unauthorized".into(), detail: "deactivated".into() },
+            AcmeError::Problem { authority: own.clone(), kind: "userActionRequired".into(), detail: "terms".into() },
             AcmeError::Protocol { authority: own.clone(), what: "no http-01 challenge".into() },
             AcmeError::Slow { authority: real.clone(), what: "its checks", seconds: 90 },
             AcmeError::TooEarly { reason: "x".into(), until: later, now },

@@ -3,7 +3,6 @@
 use super::State;
 use crate::acme::{self, Options};
 use crate::error::Result;
-use crate::host::fs;
 use crate::layout;
 use crate::machine::Machine;
 
@@ -29,18 +28,5 @@ pub(super) async fn apply(machine: &Machine) -> Result<String> {
 }
 
 pub(crate) fn options(machine: &Machine) -> Result<Options> {
-    let acme = &machine.config.acme;
-    let ca_pem = match &acme.ca {
-        None => None,
-        Some(path) => fs::read(path)?,
-    };
-    Ok(Options {
-        directory: acme.directory.clone(),
-        staging: acme.staging.clone(),
-        ca_pem,
-        email: machine.config.email.clone(),
-        acme_dir: machine.path(layout::ACME),
-        challenge_dir: machine.path(layout::CHALLENGES),
-        rehearse: true,
-    })
+    Ok(Options { rehearse: true, ..Options::of(&machine.config, &machine.host)? })
 }

@@ -26,7 +26,8 @@ impl Bed {
         if !rustix::process::geteuid().is_root() {
             return skip("the bed needs root");
         }
-        let lock = File::create("/tmp/rcfed-bed-test.lock").expect("lock file");
+        let state = std::env::var("RCFED_BED_DIR").unwrap_or_else(|_| "/tmp/rcfed-bed".into());
+        let lock = File::create(format!("{state}-test.lock")).expect("lock file");
         rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).expect("flock");
         let up = Command::new(&script).arg("up").output().expect("bed");
         if !up.status.success() {

@@ -37,7 +37,12 @@ pub enum DockerError {
 
 impl DockerError {
     pub(super) fn call(what: &'static str, subject: &str, error: ApiError) -> Self {
-        let (said, status) = said(error);
+        let (mut said, status) = said(error);
+        let late = ["Client.Timeout exceeded", "context deadline exceeded", "i/o timeout"];
+        if what == "pull" && late.iter().any(|sign| said.contains(sign)) {
+            // Which of its wordings the engine uses is chance.
+            said = "the registry did not answer in time".into();
+        }
         Self::Call { what, subject: subject.into(), said, status }
     }
 
@@ -57,15 +62,7 @@ impl Explain for DockerError {
             Self::Call { said, .. } if said.contains("no space left") => {
                 "make room on the disk that holds Docker's data (`docker system df`, `df -h`)".into()
             }
-            Self::Call { what: "pull", status: 404, .. } => {
-                "check the image's name and tag under `[images]` in the config".into()
-            }
-            Self::Call { what: "pull", said, .. } if said.contains("unknown") || said.contains("denied") => {
-                "check the image's name and tag under `[images]` in the config".into()
-            }
-            Self::Call { what: "pull", subject, .. } => {
-                format!("try `docker pull {subject}`; once that works, run the same command again")
-            }
+            Self::Call { what: "pull", subject, said, status } => pull_hint(subject, said, *status),
             Self::Call { .. } => "look at the engine's log with `journalctl -u docker -n 50`".into(),
             Self::Unreachable { said, .. } if said.contains("ermission denied") => {
                 "run it as root: put `sudo` in front of the command".into()
@@ -74,6 +71,35 @@ impl Explain for DockerError {
             Self::Silent { .. } => "restart it with `sudo systemctl restart docker`".into(),
         })
     }
+}
+
+/// What to do about an image that did not come, by the engine's words.
+fn pull_hint(reference: &str, said: &str, status: u16) -> String {
+    let says = |signs: &[&str]| signs.iter().any(|sign| said.contains(sign));
+    let again = "then run the same command again";
+    if says(&["toomanyrequests", "429"]) {
+        // A login counts for the command line only; an image that is there is not pulled again.
+        let login = format!("`sudo docker login` and `sudo docker pull {reference}`");
+        return format!("the registry limits how often one may pull: wait some hours, or use {login}, {again}");
+    }
+    if says(&["x509", "certificate"]) {
+        return format!("the clock must be right (`date -u`); `sudo apt-get install ca-certificates`, {again}");
+    }
+    if status == 404 || says(&["manifest unknown", "name unknown", "not found", "denied", "HTTP 404"]) {
+        return "check the image's name and tag under `[images]` in the config".into();
+    }
+    if says(&["HTTP status: 5"]) {
+        return "the registry has trouble of its own; run the same command again in a few minutes".into();
+    }
+    let host = reference.split('/').next().unwrap_or_default();
+    let host = if host == "docker.io" { "registry-1.docker.io" } else { host };
+    if says(&["no such host"]) {
+        return format!("check DNS with `getent hosts {host}`, and the image under `[images]` in the config, {again}");
+    }
+    if says(&["refused", "in time", "timeout", "unreachable", "no route", "sent nothing"]) {
+        return format!("see whether this machine reaches the registry with `curl -sSI https://{host}/v2/`, {again}");
+    }
+    format!("try `docker pull {reference}`; once that works, run the same command again")
 }
 
 fn said(error: ApiError) -> (String, u16) {
@@ -86,6 +112,10 @@ fn said(error: ApiError) -> (String, u16) {
             let mut text = other.to_string();
             let mut cause = std::error::Error::source(&other);
             while let Some(error) = cause {
+                if let Some(error) = error.downcast_ref::<std::io::Error>() {
+                    // What the system says; what is around it only names libraries.
+                    return (error.to_string(), 0);
+                }
                 let part = error.to_string();
                 if !text.contains(&part) {
                     text = format!("{text}: {part}");
@@ -94,5 +124,28 @@ fn said(error: ApiError) -> (String, u16) {
             }
             (text, 0)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_to_do_about_an_image_that_did_not_come() {
+        let told = [
+            "toomanyrequests: You have reached your pull rate limit.",
+            "Get \"https://ghcr.io/v2/\": tls: failed to verify certificate: x509: certificate signed by unknown authority",
+            "manifest for x:1 not found: manifest unknown: manifest unknown",
+            "pull access denied for x, repository does not exist or may require 'docker login': denied",
+            "error parsing HTTP 404 response body: unexpected end of JSON input: \"\"",
+            "received unexpected HTTP status: 503 Service Unavailable",
+            "Get \"https://ghcr.io/v2/\": dial tcp: lookup ghcr.io: no such host",
+            "Get \"https://ghcr.io/v2/\": dial tcp 192.0.2.1:443: i/o timeout",
+            "the registry sent nothing for 90 s",
+            "unexpected EOF",
+        ];
+        let table = told.map(|said| format!("{said}\n  hint: {}", pull_hint("ghcr.io/element-hq/x:1", said, 0)));
+        insta::assert_snapshot!(table.join("\n"));
     }
 }
