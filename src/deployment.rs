@@ -141,8 +141,8 @@ impl Explain for DeploymentError {
     fn hint(&self) -> Option<String> {
         let restore = |key: &str, was: &str| {
             Some(format!(
-                "restore `{key} = \"{was}\"` in {} and in your answers, or uninstall this deployment first. Nothing has \
-                 been changed",
+                "restore `{key} = \"{was}\"` in {} and in your answers, or set the other one up on another machine. \
+                 Nothing has been changed",
                 layout::CONFIG
             ))
         };

@@ -77,16 +77,10 @@ pub async fn inspect(root: &Path, host: &Host, config: &Config, ui: &Ui) -> Pref
 #[derive(Debug, thiserror::Error)]
 pub enum PreflightError {
     /// At least one check failed.
-    #[error("{subject}: {summary}{}", more(*.others))]
+    #[error("{}", told(failed))]
     Failed {
-        /// What the first failed check looked at.
-        subject: String,
-        /// What it found.
-        summary: String,
-        /// What to do, or else what was seen.
-        hint: Option<String>,
-        /// How many failed besides.
-        others: usize,
+        /// The failed checks, at least one; the first is often the cause of the others.
+        failed: Vec<Finding>,
     },
     /// The machine is fine, and only names are wrong.
     #[error("DNS is not right: {wrong}")]
@@ -101,7 +95,10 @@ pub enum PreflightError {
 impl Explain for PreflightError {
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Failed { hint, .. } => hint.clone(),
+            Self::Failed { failed } => {
+                let first = failed.first()?;
+                first.remedy.clone().or_else(|| first.evidence.first().cloned())
+            }
             Self::Dns { remedies, .. } => {
                 let again = "run the same command again; `--wait-for-dns` makes it wait until DNS is right";
                 let lines: String = remedies.iter().flat_map(|r| r.lines()).map(|line| format!("\n  {line}")).collect();
@@ -111,16 +108,15 @@ impl Explain for PreflightError {
     }
 }
 
-/// Refuses to go on if a check failed; the first is told, since it is often the cause of the others.
+/// Refuses to go on if a check failed.
 pub fn verdict(findings: &[Finding]) -> Result<(), PreflightError> {
-    let mut failed = findings.iter().filter(|finding| finding.status == Status::Fail);
-    let Some(first) = failed.next() else { return Ok(()) };
-    Err(PreflightError::Failed {
-        subject: first.subject.clone(),
-        summary: first.summary.clone(),
-        hint: first.remedy.clone().or_else(|| first.evidence.first().cloned()),
-        others: failed.count(),
-    })
+    let failed: Vec<Finding> = findings.iter().filter(|finding| finding.status == Status::Fail).cloned().collect();
+    if failed.is_empty() { Ok(()) } else { Err(PreflightError::Failed { failed }) }
+}
+
+fn told(failed: &[Finding]) -> String {
+    let lines: Vec<String> = failed.iter().map(|finding| format!("{}: {}", finding.subject, finding.summary)).collect();
+    lines.join("\nalso, ")
 }
 
 /// The subject of findings about the machine itself.
@@ -135,8 +131,4 @@ fn or_unknown<T>(id: &'static str, fact: Result<T, FactError>, judge: impl FnOnc
 fn issuer(directory: &str) -> Option<String> {
     let host = directory.split("://").nth(1)?.split(['/', ':']).next()?;
     (host == LETS_ENCRYPT || host.ends_with(".letsencrypt.org")).then(|| LETS_ENCRYPT.into())
-}
-
-fn more(others: usize) -> String {
-    if others == 0 { String::new() } else { format!(" (and {others} more)") }
 }
