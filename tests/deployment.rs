@@ -54,6 +54,82 @@ fn one_name_for_everything() {
     assert!(bed.https("https://fed.test/.well-known/matrix/server", &[]).1.contains("fed.test:443"));
 }
 
+#[test]
+fn an_apex_elsewhere_ends_pending_and_says_what_is_missing() {
+    let Some(bed) = Bed::up() else { return };
+    bed.bed(&["dns", "set", "fed.test", "A", "198.51.100.7"]);
+    bed.bed(&["dns", "del", "fed.test", "AAAA"]);
+    let answers = bed.answers("synapse", "apex = \"elsewhere\"");
+    let init = bed.rcfed(&["init", "--answers", answers.to_str().unwrap(), "--yes", "--no-input"]).well();
+    assert!(init.stdout.contains("pending"), "{}", init.stdout);
+    assert!(init.stdout.contains("https://fed.test/.well-known/matrix/server"), "{}", init.stdout);
+    assert_eq!(status(&bed)["federation"]["federation"], "pending");
+    assert_eq!(bed.https("https://chat.fed.test/api/info", &[]).0, 200);
+    let names = status(&bed)["certificate"]["names"].to_string();
+    assert_eq!(names, "[\"chat.fed.test\",\"matrix.fed.test\"]");
+}
+
+#[test]
+fn a_port_that_the_authority_cannot_reach_is_named_and_apply_goes_on() {
+    let Some(bed) = Bed::up() else { return };
+    let rule = ["-t", "raw", "-I", "PREROUTING", "-p", "tcp", "--dport", "80", "!", "-i", "lo", "-j", "DROP"];
+    let closed = |verb: &str| {
+        for program in ["iptables", "ip6tables"] {
+            let mut words = vec![program];
+            words.extend(rule.iter().map(|word| if *word == "-I" { verb } else { *word }));
+            bed.run(&words);
+        }
+    };
+    closed("-I");
+    let answers = bed.answers("synapse", "");
+    let init = bed.rcfed(&["init", "--answers", answers.to_str().unwrap(), "--yes", "--no-input"]);
+    closed("-D");
+    assert_eq!(init.code, Some(1), "{}", init.stderr);
+    assert!(init.stderr.contains("chat.fed.test: DNS says 198.51.100.10"), "{}", init.stderr);
+    assert!(init.stderr.contains("port 80"), "{}", init.stderr);
+    let before = containers(&bed);
+    bed.rcfed(&["apply"]).well();
+    assert_eq!(status(&bed)["federation"]["federation"], "valid");
+    for (name, id) in before {
+        assert_eq!(containers(&bed).get(&name), Some(&id), "{name} was started again");
+    }
+}
+
+/// Every way in which names may coincide, for both homeservers, with the federated domain here and elsewhere.
+#[test]
+fn every_combination_of_names() {
+    if std::env::var_os("RCFED_TEST_ALL").is_none() {
+        eprintln!("\n*** SKIPPED: `make test-all` runs every combination ***\n");
+        return;
+    }
+    let Some(bed) = Bed::up() else { return };
+    for profile in ["dendrite", "synapse"] {
+        for (chat, matrix, apex) in [
+            ("chat.fed.test", "matrix.fed.test", "elsewhere"),
+            ("fed.test", "matrix.fed.test", "here"),
+            ("chat.fed.test", "fed.test", "here"),
+            ("chat.fed.test", "chat.fed.test", "here"),
+            ("chat.fed.test", "chat.fed.test", "elsewhere"),
+            ("fed.test", "fed.test", "here"),
+        ] {
+            bed.bed(&["clean"]);
+            let more = format!("chat_domain = \"{chat}\"\nmatrix_domain = \"{matrix}\"\napex = \"{apex}\"");
+            let answers = bed.answers(profile, &more);
+            bed.rcfed(&["init", "--answers", answers.to_str().unwrap(), "--yes", "--no-input"]).well();
+            assert_eq!(bed.https(&format!("https://{chat}/api/info"), &[]).0, 200, "{profile} {more}");
+            let version = format!("https://{matrix}/_matrix/federation/v1/version");
+            assert_eq!(bed.https(&version, &[]).0, 200, "{profile} {more}");
+            a_second_apply_changes_no_container(&bed);
+        }
+    }
+}
+
+fn a_second_apply_changes_no_container(bed: &Bed) {
+    let before = containers(bed);
+    bed.rcfed(&["apply"]).well();
+    assert_eq!(containers(bed), before);
+}
+
 fn whole_life(bed: &Bed, profile: &str, homeserver: &str) {
     let answers = bed.answers(profile, "");
     let init = bed.rcfed(&["init", "--answers", answers.to_str().unwrap(), "--yes", "--no-input"]).well();

@@ -1,8 +1,9 @@
 //! The certificate for all names the gateway serves.
 
 use super::State;
-use crate::acme::{self, Options};
-use crate::error::Result;
+use crate::acme::{self, AcmeError, Options};
+use crate::dns::Lookup;
+use crate::error::{Error, Explain, Result};
 use crate::layout;
 use crate::machine::Machine;
 
@@ -22,9 +23,35 @@ pub(super) fn inspect(machine: &Machine) -> Result<State> {
 }
 
 pub(super) async fn apply(machine: &Machine) -> Result<String> {
-    let pair = acme::obtain(&options(machine)?, &machine.config.names.served(), &machine.ui).await?;
+    let pair = match acme::obtain(&options(machine)?, &machine.config.names.served(), &machine.ui).await {
+        Ok(pair) => pair,
+        Err(error) => return Err(with_facts(machine, error).await),
+    };
     acme::Store::new(machine.path(layout::CERTIFICATE)).save(&pair)?;
     Ok(String::new())
+}
+
+/// Sets what DNS and port 80 say here beside each name the authority refused: it is either the cause, or proof that the
+/// cause lies between the authority and this machine.
+async fn with_facts(machine: &Machine, error: AcmeError) -> Error {
+    let hint = error.hint().unwrap_or_else(|| "run `sudo rcfed apply` to try again".into());
+    let refusals = error.refusals().to_vec();
+    let mut message = Error::from(error).message();
+    let lookup = Lookup::new(&machine.host);
+    for refusal in refusals {
+        let seen = lookup.name(&refusal.name).await.resolver;
+        let addresses: Vec<String> =
+            [seen.a, seen.aaaa].into_iter().flatten().flatten().map(|ip| ip.to_string()).collect();
+        let dns = if addresses.is_empty() { "no address".into() } else { addresses.join(", ") };
+        let url = format!("http://{}/.well-known/acme-challenge/rcfed-looks", refusal.name);
+        let port = match machine.host.get(&url).await {
+            Ok((404, _)) => "answers from here".into(),
+            Ok((status, _)) => format!("answers {status} from here, which is not rcfed's gateway"),
+            Err(silence) => format!("does not answer from here ({silence})"),
+        };
+        message.push_str(&format!("\n  {}: DNS says {dns}; port 80 {port}", refusal.name));
+    }
+    Error::new(message, hint)
 }
 
 pub(crate) fn options(machine: &Machine) -> Result<Options> {

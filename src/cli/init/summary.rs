@@ -11,6 +11,7 @@ pub fn summary(config: &Config) -> String {
     for (label, lines) in [
         ("Names", names(config)),
         ("Servers", servers(config)),
+        ("Docker", vec!["installed by apt (docker.io) if this machine has none".to_owned()]),
         ("Ports", vec![ports(config.proxy).to_owned()]),
         ("Certificate", vec![certificate(config)]),
         ("Administrator", vec![administrator(config)]),
