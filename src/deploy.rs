@@ -11,8 +11,7 @@ use crate::host::lock::Lock;
 use crate::host::{Host, apt};
 use crate::layout;
 use crate::machine::{self, Machine};
-use crate::secrets::SecretName;
-use crate::step;
+use crate::step::{self, Step};
 use crate::summary::{self, Password};
 use crate::ui::Ui;
 
@@ -44,14 +43,15 @@ pub async fn deploy(host: Host, config: Config, ui: &Ui, manner: Manner, command
     machine.connect().await?;
     fs::create_directory(&machine.path(layout::STATE), Access::root(0o755))?;
     let _lock = Lock::take(&machine.path(layout::LOCK), command)?;
-    let first_password = machine.secrets.get(SecretName::AdminPassword)?.is_none();
     let steps = step::steps(&machine.config, &machine.topology);
     let outcome = apply::apply(&machine, steps).await?;
     if outcome.changed.is_empty() {
         ui.say("Everything is as wanted; nothing was changed.");
         return Ok(outcome);
     }
-    let password = match (first_password && machine.config.admin.password_file.is_none(), manner.terminal) {
+    // In the run that first logged in, which after an interruption is not the run that made the password.
+    let first = outcome.changed.iter().any(|id| *id == Step::Account.id());
+    let password = match (first && machine.config.admin.password_file.is_none(), manner.terminal) {
         (false, _) => Password::Known,
         (true, true) => Password::Show,
         (true, false) => Password::Tell,
