@@ -145,7 +145,9 @@ fn word(state: &RunState) -> &'static str {
     }
 }
 
-fn certificate(about: Certificate) -> CertificateStatus {
+fn certificate(mut about: Certificate) -> CertificateStatus {
+    // The authority may put them in any order.
+    about.names.sort();
     let days_left = about.days_left(jiff::Timestamp::now());
     CertificateStatus {
         names: about.names,

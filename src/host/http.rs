@@ -45,6 +45,8 @@ fn client() -> Result<&'static reqwest::Client, reqwest::Error> {
         .timeout(Duration::from_secs(5))
         .connect_timeout(Duration::from_secs(3))
         .redirect(reqwest::redirect::Policy::none())
+        // A connection kept from before a reload would end in the arms of a worker that is leaving.
+        .pool_max_idle_per_host(0)
         .no_proxy()
         .build()?;
     Ok(CLIENT.get_or_init(|| client))

@@ -11,6 +11,7 @@ use rustls::pki_types::pem::PemObject;
 use super::State;
 use crate::config::Service;
 use crate::error::{Error, Result};
+use crate::host::tls::served_certificate;
 use crate::machine::Machine;
 
 /// The two halves of the gateway's configuration.
@@ -38,7 +39,10 @@ pub(super) async fn inspect(machine: &Machine) -> Result<State> {
 pub(super) async fn apply(machine: &Machine) -> Result<String> {
     machine.docker.signal(&Service::Gateway.container(), "HUP").await?;
     let deadline = Instant::now() + Duration::from_secs(15);
-    while inspect(machine).await? != State::Current {
+    // Twice in a row: for a moment old and new workers take turns.
+    let mut seen_new = 0;
+    while seen_new < 2 {
+        seen_new = if inspect(machine).await? == State::Current { seen_new + 1 } else { 0 };
         if Instant::now() > deadline {
             let (seen, _) = machine.why_unwell(Service::Gateway).await?;
             return Err(Error::new(
@@ -66,8 +70,14 @@ pub(super) async fn loaded(machine: &Machine, part: Part) -> Result<Option<Strin
         Part::Https => (8010, "/"),
     };
     let Some(base) = machine.url(Service::Gateway, port).await? else { return Ok(None) };
-    let answer = machine.host.get(&format!("{base}{path}")).await.ok();
-    Ok(answer.filter(|(status, _)| *status == 200).map(|(_, body)| body.trim().to_string()))
+    // While nginx changes its workers, the old ones may take a connection and close it.
+    for _ in 0..3 {
+        if let Ok((200, body)) = machine.host.get(&format!("{base}{path}")).await {
+            return Ok(Some(body.trim().to_string()));
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(None)
 }
 
 /// The digest of the wanted configuration.
@@ -83,6 +93,11 @@ async fn serves_pair(machine: &Machine) -> Result<bool> {
     let Some(base) = machine.url(Service::Gateway, 443).await? else { return Ok(false) };
     let address = base.trim_start_matches("http://");
     let name = machine.config.names.chat.as_str();
-    let served = crate::host::tls::served_certificate(address, name).await;
-    Ok(served.is_some_and(|leaf| leaf == wanted.as_ref()))
+    for _ in 0..3 {
+        if let Some(leaf) = served_certificate(address, name).await {
+            return Ok(leaf == wanted.as_ref());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(false)
 }
