@@ -115,10 +115,20 @@ forget_stale() {
     [ ${#stale[@]} -eq 0 ] || dock image rm -f "${stale[@]}" >/dev/null
 }
 
+# A container that was removed while its health check ran may leave its endpoint in the engine's memory (Docker 20.10);
+# only a new engine forgets it.
+remove_networks() {
+    dock network ls -q --filter type=custom | dock_each network rm 2>/dev/null && return
+    docker_down
+    docker_up
+    docker_wait
+    dock network ls -q --filter type=custom | dock_each network rm
+}
+
 remove_all() {
     dock ps -aq | dock_each rm -fv
     dock volume ls -q | dock_each volume rm -f
-    dock network ls -q --filter type=custom | dock_each network rm
+    remove_networks
     # An image that was not pulled is something that rcfed made.
     dock image ls -q --filter reference='rcfed*' | dock_each image rm -f
     dock image prune -f >/dev/null
