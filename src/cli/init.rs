@@ -20,6 +20,7 @@ use crate::config::{Config, Mode};
 use crate::deploy::{Manner, deploy, need_root};
 use crate::deployment;
 use crate::error::{Error, Result};
+use crate::host::lock::Lock;
 use crate::host::{Host, fs};
 use crate::layout;
 use crate::secrets::Secret;
@@ -74,7 +75,12 @@ impl InitArgs {
         let manner = Manner { may_install: true, terminal: context.input.can_ask() };
         prompt::unless_interrupted(async { Ok(deployment::refuse_orphans(&context.host).await?) }).await?;
         let gathered = Gathered { config: check::check(&context, gathered.config, wait).await?, ..gathered };
-        gathered.write(&context.host)?;
+        {
+            // Not under the feet of a run that is at work with the old configuration.
+            fs::create_directory(&context.host.path(layout::STATE), fs::Access::root(0o755))?;
+            let _lock = Lock::take(&context.host.path(layout::LOCK), "init")?;
+            gathered.write(&context.host)?;
+        }
         deploy(context.host, gathered.config, &context.ui, manner, "init").await?;
         Ok(())
     }
