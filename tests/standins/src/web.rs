@@ -167,6 +167,22 @@ pub trait Handler: Send + Sync + 'static {
     fn handle(&self, request: Request) -> impl Future<Output = Option<Answer>> + Send;
 }
 
+/// A whole stand-in over plain HTTP: says where it listens, serves, and ends when it is told to.
+pub async fn main<H: Handler>(name: &str, address: std::net::SocketAddr, handler: H) -> std::process::ExitCode {
+    let listener = match TcpListener::bind(address).await {
+        Ok(listener) => listener,
+        Err(why) => {
+            eprintln!("{name}: {address}: {why}");
+            return std::process::ExitCode::FAILURE;
+        }
+    };
+    println!("listening on {}", listener.local_addr().unwrap_or(address));
+    tokio::select! {
+        () = serve(listener, None, Arc::new(handler)) => std::process::ExitCode::FAILURE,
+        _ = until_told_to_stop() => std::process::ExitCode::SUCCESS,
+    }
+}
+
 /// Accepts connections until the process ends.
 pub async fn serve<H: Handler>(listener: TcpListener, tls: Option<TlsAcceptor>, handler: Arc<H>) {
     loop {

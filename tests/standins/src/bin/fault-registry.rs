@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::str::FromStr;
-use std::sync::Arc;
 
 use clap::Parser;
 use rcfed_standins::web::{self, Answer, Handler, Request};
@@ -118,16 +117,5 @@ impl Handler for Registry {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let options = Options::parse();
-    let listener = match tokio::net::TcpListener::bind(options.listen).await {
-        Ok(listener) => listener,
-        Err(why) => {
-            eprintln!("fault-registry: {}: {why}", options.listen);
-            return ExitCode::FAILURE;
-        }
-    };
-    println!("listening on {}", listener.local_addr().unwrap_or(options.listen));
-    tokio::select! {
-        () = web::serve(listener, None, Arc::new(Registry(options.mode))) => ExitCode::FAILURE,
-        _ = web::until_told_to_stop() => ExitCode::SUCCESS,
-    }
+    web::main("fault-registry", options.listen, Registry(options.mode)).await
 }

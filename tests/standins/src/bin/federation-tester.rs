@@ -6,7 +6,6 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::Parser;
 use rcfed_standins::web::{self, Answer, Handler, Request};
@@ -73,16 +72,5 @@ impl Tester {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let options = Options::parse();
-    let listener = match tokio::net::TcpListener::bind(options.listen).await {
-        Ok(listener) => listener,
-        Err(why) => {
-            eprintln!("federation-tester: {}: {why}", options.listen);
-            return ExitCode::FAILURE;
-        }
-    };
-    println!("listening on {}", listener.local_addr().unwrap_or(options.listen));
-    tokio::select! {
-        () = web::serve(listener, None, Arc::new(Tester { ca: options.ca })) => ExitCode::FAILURE,
-        _ = web::until_told_to_stop() => ExitCode::SUCCESS,
-    }
+    web::main("federation-tester", options.listen, Tester { ca: options.ca }).await
 }
