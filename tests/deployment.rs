@@ -95,13 +95,12 @@ fn a_port_that_the_authority_cannot_reach_is_named_and_apply_goes_on() {
     }
 }
 
-/// Every way in which names may coincide, for both homeservers, with the federated domain here and elsewhere.
+/// Every way in which names may coincide, for both homeservers, with the federated domain here and elsewhere; `make test`
+/// takes one of the twelve.
 #[test]
 fn every_combination_of_names() {
-    if std::env::var_os("RCFED_TEST_ALL").is_none() {
-        eprintln!("\n*** SKIPPED: `make test-all` runs every combination ***\n");
-        return;
-    }
+    let all = std::env::var_os("RCFED_TEST_ALL").is_some();
+    let mut tried = 0;
     let Some(bed) = Bed::up() else { return };
     for profile in ["dendrite", "synapse"] {
         for (chat, matrix, apex) in [
@@ -112,6 +111,11 @@ fn every_combination_of_names() {
             ("chat.fed.test", "chat.fed.test", "elsewhere"),
             ("fed.test", "fed.test", "here"),
         ] {
+            // The slice of a short run: the homeserver's name is the federated one, and Rocket.Chat has its own.
+            if !all && (profile, chat, matrix) != ("dendrite", "chat.fed.test", "fed.test") {
+                continue;
+            }
+            tried += 1;
             bed.bed(&["clean"]);
             let more = format!("chat_domain = \"{chat}\"\nmatrix_domain = \"{matrix}\"\napex = \"{apex}\"");
             let answers = bed.answers(profile, &more);
@@ -122,6 +126,7 @@ fn every_combination_of_names() {
             a_second_apply_changes_no_container(&bed);
         }
     }
+    assert_eq!(tried, if all { 12 } else { 1 });
 }
 
 fn a_second_apply_changes_no_container(bed: &Bed) {
