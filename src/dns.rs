@@ -8,6 +8,7 @@ mod judge;
 mod lookup;
 mod message;
 mod ranges;
+mod records;
 mod report;
 mod wait;
 
@@ -16,5 +17,6 @@ pub use judge::{Change, Expected, Judgement, LETS_ENCRYPT, NameReport, Verdict, 
 pub use lookup::{Answer, Lookup, Seen, ServerView, View, ZoneServer};
 pub use message::Fault;
 pub use ranges::{is_cloudflare, is_private};
+pub use records::{Srv, SrvAnswer};
 pub use report::{findings, report};
 pub use wait::{Patience, WaitError, wait_for};

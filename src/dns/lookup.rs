@@ -42,7 +42,7 @@ pub struct Seen {
 }
 
 /// What one server says about a name.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct View {
     /// IPv4 addresses, sorted; none and no fault means that the name exists without any.
     pub a: Answer,
@@ -162,7 +162,7 @@ impl Lookup {
         View::new(a, aaaa)
     }
 
-    async fn addresses(&self, name: &Name, kind: RecordType) -> (Answer, Vec<Name>) {
+    pub(super) async fn addresses(&self, name: &Name, kind: RecordType) -> (Answer, Vec<Name>) {
         match self.resolve(name, kind).await {
             Ok(message) => {
                 let (addresses, aliases) = follow(&message, name);
@@ -194,7 +194,7 @@ impl Lookup {
 }
 
 impl View {
-    fn new((a, aliases): (Answer, Vec<Name>), (aaaa, others): (Answer, Vec<Name>)) -> Self {
+    pub(super) fn new((a, aliases): (Answer, Vec<Name>), (aaaa, others): (Answer, Vec<Name>)) -> Self {
         let aliases = if aliases.is_empty() { others } else { aliases };
         Self { a, aaaa, aliases: aliases.iter().map(plain).collect() }
     }

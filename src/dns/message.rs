@@ -13,7 +13,8 @@ use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 
 /// Why a name server gave no usable answer.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Fault {
     /// The server says that the name does not exist, for any type of record.
     NxDomain,

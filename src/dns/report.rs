@@ -19,7 +19,7 @@ pub fn report(judgement: &Judgement, expected: &Expected) -> Vec<String> {
     let mut lines = vec![machine];
     for name in &judgement.names {
         let mark = match name.status(expected).max(name.caa_status()) {
-            Status::Ok => '✓',
+            Status::Ok | Status::Info => '✓',
             Status::Warn => '!',
             Status::Fail => '✗',
             Status::Unknown => '?',

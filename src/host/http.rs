@@ -3,6 +3,9 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use reqwest::Method;
+use serde_json::Value;
+
 use super::Host;
 
 /// Why a question got no answer, in words.
@@ -18,9 +21,23 @@ impl Host {
 
     /// The same with a bearer token.
     pub async fn get_as(&self, url: &str, token: Option<&str>) -> Result<(u16, String), NoAnswer> {
-        let mut request = client().map_err(|e| NoAnswer(e.to_string()))?.get(url);
+        self.send(Method::GET, url, token, None).await
+    }
+
+    /// The same with any method, and with a JSON body if there is one.
+    pub async fn send(
+        &self,
+        method: Method,
+        url: &str,
+        token: Option<&str>,
+        body: Option<&Value>,
+    ) -> Result<(u16, String), NoAnswer> {
+        let mut request = client().map_err(|e| NoAnswer(e.to_string()))?.request(method, url);
         if let Some(token) = token {
             request = request.bearer_auth(token);
+        }
+        if let Some(body) = body {
+            request = request.json(body);
         }
         let mut answer = request.send().await.map_err(|error| NoAnswer(innermost(&error)))?;
         let mut body = Vec::new();

@@ -1,5 +1,6 @@
 //! What this machine is on the network: its addresses, and who holds a port.
 
+pub mod exchange;
 mod interfaces;
 mod metadata;
 pub(crate) mod plain;

@@ -1,0 +1,62 @@
+//! Whom this machine trusts: its own root certificates, and one more file if there is one.
+
+use rustls::RootCertStore;
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, SignatureVerificationAlgorithm, UnixTime};
+use rustls::server::ParsedCertificate;
+
+/// Root certificates and how signatures are checked. Made once: reading the roots takes longer than a handshake.
+#[derive(Clone, Debug)]
+pub struct Trust {
+    roots: RootCertStore,
+    algorithms: &'static [&'static dyn SignatureVerificationAlgorithm],
+}
+
+impl Trust {
+    /// The machine's roots (those of `SSL_CERT_FILE` if that is set) and the certificates in `extra`, which is PEM.
+    pub fn new(extra: Option<&[u8]>) -> Result<Self, BadRoots> {
+        let algorithms = ring::default_provider().signature_verification_algorithms.all;
+        roots(extra).map(|roots| Self { roots, algorithms })
+    }
+
+    /// Whether a path leads from `leaf` over `intermediates` to a root at `time`. Names are not looked at.
+    pub(super) fn path(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        time: UnixTime,
+    ) -> Result<(), rustls::Error> {
+        let leaf = ParsedCertificate::try_from(leaf)?;
+        let (roots, algorithms) = (&self.roots, self.algorithms);
+        rustls::client::verify_server_cert_signed_by_trust_anchor(&leaf, roots, intermediates, time, algorithms)
+    }
+}
+
+/// As [`Trust::new`], for whoever needs the store itself.
+pub fn roots(extra: Option<&[u8]>) -> Result<RootCertStore, BadRoots> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if let Some(pem) = extra {
+        let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+        let certificates = certificates.map_err(|error| BadRoots::Damaged(error.to_string()))?;
+        if roots.add_parsable_certificates(certificates).0 == 0 {
+            return Err(BadRoots::Empty);
+        }
+    }
+    if roots.is_empty() { Err(BadRoots::None) } else { Ok(roots) }
+}
+
+/// Why there is nobody to trust.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadRoots {
+    /// The extra file is not PEM.
+    #[error("the extra root is damaged: {0}")]
+    Damaged(String),
+    /// The extra file has no certificate.
+    #[error("the file with the extra root holds no certificate")]
+    Empty,
+    /// Neither the machine nor the extra file has one.
+    #[error("this machine has no root certificates")]
+    None,
+}

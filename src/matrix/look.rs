@@ -1,0 +1,150 @@
+//! One server name, looked at from outside, as data.
+//!
+//! [`look`] gathers and never judges: what was seen becomes findings elsewhere. It is over at its deadline, whatever a
+//! stranger does, and holds no more than its limits allow.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use futures_util::future::{OptionFuture, join, join_all, join3};
+use rustls::pki_types::CertificateDer;
+use tokio::time::Instant;
+use url::Url;
+
+use super::Eyes;
+use super::discovery::{Discovery, find};
+use super::probe::{self, Inside, Seen};
+use super::server_name::{Host, ServerName, Unwise};
+use super::signing_key::SigningKey;
+use super::well_known::{self, Client, Cors, Fetch, Kind, Support, fetch};
+use crate::host::net::exchange::{Request, Trouble};
+
+/// What is wanted of a look.
+#[derive(Clone, Debug)]
+pub struct Wishes {
+    /// The most that all of it may take.
+    pub deadline: Duration,
+    /// Whether the documents for clients and people are looked at as well.
+    pub clients: bool,
+    /// The server's own key, if it is ours, for a signed request to itself.
+    pub signing_key: Option<SigningKey>,
+    /// Certificates that the server could present as well, e.g. all of a `fullchain.pem`.
+    pub extra_chain: Vec<CertificateDer<'static>>,
+}
+
+/// Everything seen of a server name.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Look {
+    /// The name.
+    pub name: ServerName,
+    /// What is allowed in it and unwise.
+    pub unwise: Vec<Unwise>,
+    /// How it is resolved.
+    pub discovery: Discovery,
+    /// What answers at each target, in the order of the targets.
+    pub targets: Vec<Seen>,
+    /// What clients see, if it was wanted and there is a host to ask.
+    pub clients: Option<ClientSide>,
+    /// How long it took, in milliseconds.
+    pub took_ms: u64,
+}
+
+/// What clients and people see at the name's host.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct ClientSide {
+    /// The client document at the first address that answers.
+    pub client: Fetch<Client>,
+    /// What a browser is told before it asks: status and permission.
+    pub preflight: Result<(u16, Cors), Trouble>,
+    /// The support document.
+    pub support: Fetch<Support>,
+    /// `/_matrix/client/versions` below the base URL of the client document; none without one.
+    pub versions: Option<Result<ClientVersions, Trouble>>,
+}
+
+/// The answer of the client API.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct ClientVersions {
+    /// What was asked for.
+    pub url: String,
+    /// Status code.
+    pub status: u16,
+    /// Whether it is a homeserver's answer.
+    pub is_homeserver: bool,
+    /// What browsers are allowed.
+    pub cors: Cors,
+}
+
+impl Default for Wishes {
+    /// Ten seconds, everything that can be seen from outside.
+    fn default() -> Self {
+        Self { deadline: Duration::from_secs(10), clients: true, signing_key: None, extra_chain: Vec::new() }
+    }
+}
+
+/// Looks at `name` from outside.
+pub async fn look(name: &ServerName, eyes: &Eyes, wishes: &Wishes) -> Look {
+    let started = Instant::now();
+    let until = started + wishes.deadline;
+    let federation = async {
+        let discovery = find(name, eyes, until).await;
+        let inside = Inside { signing_key: wishes.signing_key.as_ref(), extra: &wishes.extra_chain };
+        let seen =
+            join_all(discovery.targets.iter().map(|target| probe::probe(name, target, inside, eyes, until))).await;
+        (discovery, seen)
+    };
+    let clients: OptionFuture<_> = wishes.clients.then(|| client_side(name, eyes, until)).into();
+    let ((discovery, targets), clients) = join(federation, clients).await;
+    Look {
+        name: name.clone(),
+        unwise: name.unwise(),
+        discovery,
+        targets,
+        clients: clients.flatten(),
+        took_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+    }
+}
+
+async fn client_side(name: &ServerName, eyes: &Eyes, until: Instant) -> Option<ClientSide> {
+    let host = name.host().to_string();
+    let address = match name.host() {
+        Host::Ip(address) => *address,
+        Host::Dns(host) => first(host, eyes, until).await?,
+    };
+    let client = async {
+        let client = fetch(Kind::Client, &host, address, well_known::client, eyes, until).await;
+        let versions: OptionFuture<_> =
+            client.outcome.as_ref().ok().map(|it| versions(&it.base_url, eyes, until)).into();
+        let versions = versions.await;
+        (client, versions)
+    };
+    let preflight = well_known::preflight(&host, address, eyes, until);
+    let support = fetch(Kind::Support, &host, address, well_known::support, eyes, until);
+    let ((client, versions), preflight, support) = join3(client, preflight, support).await;
+    Some(ClientSide { client, preflight, support, versions })
+}
+
+/// As clients do: the path is put behind the base URL, one slash between them.
+async fn versions(base_url: &str, eyes: &Eyes, until: Instant) -> Result<ClientVersions, Trouble> {
+    let text = format!("{}/_matrix/client/versions", base_url.trim_end_matches('/'));
+    let url = Url::parse(&text).map_err(|error| Trouble::Other(error.to_string()))?;
+    let host = url.host_str().unwrap_or_default();
+    let address = match host.trim_matches(['[', ']']).parse::<IpAddr>() {
+        Ok(address) => address,
+        Err(_) => first(host, eyes, until).await.ok_or_else(|| Trouble::Unreachable("no address".into()))?,
+    };
+    let peer = std::net::SocketAddr::new(address, url.port_or_known_default().unwrap_or(443));
+    let mut wire = eyes.open(peer, (url.scheme() == "https").then_some(host), until).await?;
+    let header = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+    let headers = [("Origin", "https://client.example")];
+    let request = Request { method: "GET", target: url.path(), host: &header, headers: &headers, body: 64 * 1024 };
+    let answer = wire.exchange(&request).await?;
+    let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let is_homeserver = answer.head.status == 200 && body.get("versions").is_some_and(serde_json::Value::is_array);
+    Ok(ClientVersions { url: text, status: answer.head.status, is_homeserver, cors: Cors::of(&answer.head) })
+}
+
+async fn first(host: &str, eyes: &Eyes, until: Instant) -> Option<IpAddr> {
+    let view = eyes.host(host, until).await;
+    [view.a, view.aaaa].into_iter().flatten().flatten().next()
+}
