@@ -5,21 +5,39 @@
 //! token in both forms, because older bridges read only the query. It runs as the only process of a container made from
 //! nothing: no shell, no certificates, no privileges, and a runtime of one thread is enough for it.
 //!
-//! Guarantees: a request is answered with success only if the bridge answered with success; a token is never logged.
+//! Dendrite does not tell the bridge of invites from other servers either: those come through the relay on their way to
+//! Dendrite, and what Dendrite accepts the relay hands over. docs/relay.md has the whole of it.
+//!
+//! Guarantees: a request is answered with success only if the bridge answered with success; an invite that was answered
+//! with success is on the disk and reaches the bridge at least once; a token is never logged.
 //! Assumptions: whoever restarts the container does so on exit; one Dendrite and one bridge.
 
 mod answer;
 mod config;
+mod confirm;
+mod deliver;
 mod forward;
+mod health;
+mod index;
+mod invite;
+mod journal;
+mod pace;
 mod ping;
+mod queue;
+mod record;
+mod request;
+mod seen;
 mod serve;
+mod split;
+mod transaction;
+mod writer;
 
 #[cfg(test)]
 mod tests;
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -45,8 +63,23 @@ pub async fn run(config_path: &Path, check: bool) -> Result<()> {
     };
     let address = config.listen;
     let listener = TcpListener::bind(address).await.map_err(|source| RelayError::Listen { address, source })?;
-    serve::serve(listener, config, stop).await;
+    let queue = open(&config)?;
+    serve::serve(listener, config, queue, stop).await;
     Ok(())
+}
+
+fn open(config: &RelayConfig) -> Result<queue::Queue, RelayError> {
+    let (bounds, first) = (config.bounds(), config.pace.first);
+    let opened = queue::Queue::open(&config.journal, bounds, first);
+    let (queue, broken) = opened.map_err(|source| RelayError::Journal { path: config.journal.clone(), source })?;
+    if broken > 0 {
+        serve::say(&format!("{broken} lines of the journal cannot be read and were passed over"));
+    }
+    let (invites, unresolved, _) = queue.index().numbers();
+    if invites > 0 {
+        serve::say(&format!("{invites} invites wait for the bridge, {unresolved} of them to be asked about first"));
+    }
+    Ok(queue)
 }
 
 /// Why the relay does not run.
@@ -57,6 +90,14 @@ pub enum RelayError {
     Listen {
         /// Where it should listen.
         address: SocketAddr,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The journal of invites cannot be used.
+    #[error("the relay cannot use the journal in `{}`", path.display())]
+    Journal {
+        /// Its directory.
+        path: PathBuf,
         /// What the kernel said.
         source: io::Error,
     },
@@ -79,6 +120,10 @@ impl Explain for RelayError {
             Self::Listen { address, .. } => {
                 format!("see who listens there with `ss -ltnp 'sport = :{}'`", address.port())
             }
+            Self::Journal { path, source } if source.kind() == io::ErrorKind::WouldBlock => {
+                format!("another relay uses it: end that one, `fuser {}/lock` tells its number", path.display())
+            }
+            Self::Journal { path, .. } => format!("look at the directory with `ls -ld {}`", path.display()),
             Self::Signals(_) | Self::Unhealthy { .. } => "look at `sudo rcfed logs relay`".into(),
         })
     }

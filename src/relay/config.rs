@@ -8,6 +8,8 @@ use hyper::Uri;
 use hyper::header::HeaderValue;
 use serde::de::{Deserialize, Deserializer, Error as _};
 
+use super::pace::Pace;
+use super::queue::Bounds;
 use crate::error::Explain;
 use crate::host::fs;
 use crate::secrets::Secret;
@@ -28,6 +30,29 @@ pub struct RelayConfig {
     pub as_token: Token,
     /// The homeserver's token towards the bridge.
     pub hs_token: Token,
+    /// The directory of the journal of invites.
+    pub journal: PathBuf,
+    /// Servers whose users may invite; all, if it is empty.
+    #[serde(default)]
+    pub federate_with: Vec<String>,
+    /// How many invites may wait.
+    #[serde(default = "queue_invites")]
+    pub queue_invites: usize,
+    /// How many bytes of them.
+    #[serde(default = "queue_bytes")]
+    pub queue_bytes: u64,
+    /// How fast failures are repeated.
+    #[serde(default)]
+    pub pace: Pace,
+    /// How long the bridge may take to answer a transaction with an invite. Not in the file.
+    #[serde(skip, default = "answer_limit")]
+    pub bridge_limit: Duration,
+    /// How long Dendrite may take to answer an invite: it may have to fetch keys. Not in the file.
+    #[serde(skip, default = "answer_limit")]
+    pub homeserver_limit: Duration,
+    /// How long the body of an invite may take to arrive. Not in the file.
+    #[serde(skip, default = "ping_limit")]
+    pub body_limit: Duration,
     /// How long the bridge may take to answer a ping. Not in the file.
     #[serde(skip, default = "ping_limit")]
     pub ping_limit: Duration,
@@ -49,6 +74,13 @@ impl RelayConfig {
             // Not the error itself: it quotes the line, and the line may hold a token.
             message: error.message().into(),
         })
+    }
+}
+
+impl RelayConfig {
+    /// How many invites may wait.
+    pub fn bounds(&self) -> Bounds {
+        Bounds { invites: self.queue_invites, bytes: self.queue_bytes }
     }
 }
 
@@ -137,6 +169,18 @@ fn word<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> 
         }
         _ => Err(D::Error::custom(NOT_A_WORD)),
     }
+}
+
+fn queue_invites() -> usize {
+    20_000
+}
+
+fn queue_bytes() -> u64 {
+    64 * 1024 * 1024
+}
+
+fn answer_limit() -> Duration {
+    Duration::from_secs(60)
 }
 
 fn ping_limit() -> Duration {

@@ -2,11 +2,17 @@
 //!
 //! The request is streamed: a transaction is never held in memory. The answer is small and is read whole first, so that
 //! one which breaks off becomes a 502, on which Dendrite tries again, and not a success cut short.
+//!
+//! Transactions go one after the other, and each is followed to its end even if Dendrite hangs up, which it does after 30
+//! seconds: it sends the same again, and only what became of the first tells which of its events the bridge has.
 
 use std::error::Error;
+use std::mem;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
@@ -15,10 +21,11 @@ use tokio::time::timeout;
 
 use super::answer::{Answer, noted, refuse, too_large, unauthorized, unrecognized, whole};
 use super::config::RelayConfig;
-use super::serve::{BoxError, Relay, authorized, deepest};
+use super::serve::{BoxError, Relay, authorized, deepest, say};
+use super::transaction::{Filtered, Passed};
 
 /// Hands on anything below `/_matrix/app/`.
-pub async fn forward(relay: &Relay, request: Request<Incoming>) -> Answer {
+pub async fn forward(relay: Arc<Relay>, request: Request<Incoming>) -> Answer {
     if let Err(missing) = authorized(&request, &relay.config.hs_token) {
         return unauthorized(missing);
     }
@@ -28,22 +35,55 @@ pub async fn forward(relay: &Relay, request: Request<Incoming>) -> Answer {
     if request.body().size_hint().lower() > BODY_LIMIT as u64 {
         return too_large();
     }
-    match timeout(LIMIT, send(relay, request)).await {
-        Ok(Ok((status, content_type, body))) => whole(status, content_type, body),
-        Ok(Err(error)) if is_too_large(error.as_ref()) => too_large(),
-        Ok(Err(error)) => {
+    let task = match request.method() == Method::PUT && request.uri().path().starts_with(TRANSACTIONS) {
+        true => tokio::spawn(timeout(LIMIT, transaction(relay, request))),
+        false => tokio::spawn(timeout(LIMIT, async move { send(&relay, request, |body| body).await })),
+    };
+    match task.await {
+        Ok(Ok(Ok((status, content_type, body)))) => whole(status, content_type, body),
+        Ok(Ok(Err(error))) if is_too_large(error.as_ref()) => too_large(),
+        Ok(Ok(Err(error))) => {
             let answer = refuse(StatusCode::BAD_GATEWAY, "M_CONNECTION_FAILED", "The bridge cannot be reached");
             noted(answer, format_args!("bridge: {}", deepest(error.as_ref())))
         }
-        Err(_) => {
+        Ok(Err(_)) => {
             let answer =
                 refuse(StatusCode::GATEWAY_TIMEOUT, "M_CONNECTION_TIMEOUT", "The bridge did not answer in time");
             noted(answer, "the bridge did not answer in time")
         }
+        Err(error) => noted(refuse(StatusCode::INTERNAL_SERVER_ERROR, "M_UNKNOWN", "Internal error"), error),
     }
 }
 
-async fn send(relay: &Relay, request: Request<Incoming>) -> Result<(StatusCode, HeaderValue, Bytes), BoxError> {
+type Sent = Result<(StatusCode, HeaderValue, Bytes), BoxError>;
+
+/// A transaction, without the events that the bridge has.
+async fn transaction(relay: Arc<Relay>, request: Request<Incoming>) -> Sent {
+    let _turn = relay.turn.lock().await;
+    let passed = Arc::new(Mutex::new(Passed::default()));
+    let filter = |body| Filtered::new(body, relay.queue.clone(), passed.clone()).boxed_unsync();
+    let answer = send(&relay, request, filter).await?;
+    let Passed { digests, accepted, dropped } = mem::take(&mut *passed.lock().unwrap_or_else(PoisonError::into_inner));
+    if dropped > 0 {
+        say(&format!("{dropped} events left out of a transaction: the bridge has them, or gets them as invites"));
+    }
+    if answer.0 == StatusCode::OK {
+        relay.queue.index().remember(digests);
+    }
+    for id in accepted {
+        // Dendrite takes a success for the end of it, so the invite has to be safe before.
+        if let Some(event) = relay.queue.event(&id).await? {
+            relay.queue.accept(&id, event).await?;
+        }
+    }
+    Ok(answer)
+}
+
+async fn send(
+    relay: &Relay,
+    request: Request<Incoming>,
+    shape: impl FnOnce(UnsyncBoxBody<Bytes, BoxError>) -> UnsyncBoxBody<Bytes, BoxError>,
+) -> Sent {
     let (parts, body) = request.into_parts();
     let url = bridge_url(&relay.config, &parts.uri).ok_or("the path does not make a URL")?;
     let mut onward = Request::builder().method(parts.method).uri(url);
@@ -51,7 +91,7 @@ async fn send(relay: &Relay, request: Request<Incoming>) -> Result<(StatusCode, 
     if let Some(content_type) = parts.headers.get(CONTENT_TYPE) {
         onward = onward.header(CONTENT_TYPE, content_type);
     }
-    let response = relay.client.request(onward.body(Limited::new(body, BODY_LIMIT).boxed_unsync())?).await?;
+    let response = relay.client.request(onward.body(shape(Limited::new(body, BODY_LIMIT).boxed_unsync()))?).await?;
     let status = response.status();
     let content_type = response.headers().get(CONTENT_TYPE).cloned();
     let body = Limited::new(response.into_body(), ANSWER_LIMIT).collect().await.map_err(|error| {
@@ -63,7 +103,7 @@ async fn send(relay: &Relay, request: Request<Incoming>) -> Result<(StatusCode, 
 }
 
 /// The same path on the bridge, with the token in the query too: bridges before Rocket.Chat 7 read it only there.
-fn bridge_url(config: &RelayConfig, uri: &Uri) -> Option<Uri> {
+pub fn bridge_url(config: &RelayConfig, uri: &Uri) -> Option<Uri> {
     let mut target = format!("{}?access_token={}", uri.path(), config.hs_token.expose());
     let rest = uri.query().unwrap_or_default().split('&');
     for pair in rest.filter(|pair| !pair.is_empty() && !pair.starts_with("access_token=")) {
@@ -84,6 +124,7 @@ fn is_too_large(error: &(dyn Error + 'static)) -> bool {
     false
 }
 
+const TRANSACTIONS: &str = "/_matrix/app/v1/transactions/";
 const BODY_LIMIT: usize = 50 * 1024 * 1024;
 const ANSWER_LIMIT: usize = 1024 * 1024;
 /// Dendrite itself gives up after 30 seconds and tries again later.

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -11,25 +11,62 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper::{Method, Request, StatusCode};
+use hyper::{Method, Request};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use serde_json::json;
 use subtle::ConstantTimeEq;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::answer::{Answer, Note, reply, unrecognized};
+use super::answer::{Answer, Note, unrecognized};
 use super::config::Token;
-use super::{RelayConfig, RelayError, forward, ping};
+use super::health::{Told, health};
+use super::index::Kind;
+use super::queue::Queue;
+use super::{RelayConfig, RelayError, confirm, deliver, forward, invite, ping};
 
 /// What every request needs.
 pub struct Relay {
     pub config: RelayConfig,
     pub client: Outgoing,
+    pub queue: Queue,
+    /// Held while the bridge is given events.
+    pub turn: tokio::sync::Mutex<()>,
+    /// Invites that are being worked on.
+    pub invites: Arc<Semaphore>,
+    /// Bytes of their bodies.
+    pub memory: Arc<Semaphore>,
+    pub told: Mutex<Told>,
+}
+
+impl Relay {
+    fn new(config: RelayConfig, queue: Queue) -> Self {
+        Self {
+            config,
+            client: client(),
+            queue,
+            turn: tokio::sync::Mutex::new(()),
+            invites: Arc::new(Semaphore::new(INVITES)),
+            memory: Arc::new(Semaphore::new(MEMORY)),
+            told: Mutex::default(),
+        }
+    }
+
+    /// Notes for the health how it went with the bridge, or with the homeserver; says an error that is new.
+    pub fn tell(&self, kind: Kind, error: &Option<String>) {
+        let new = self.told.lock().unwrap_or_else(PoisonError::into_inner).tell(kind, error.clone());
+        if let (true, Some(error)) = (new, error) {
+            say(&format!("invites wait: {error}"));
+        }
+    }
+
+    /// Notes for the health that an invite was refused for what it is.
+    pub fn refused(&self, why: &str) {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).refused(why);
+    }
 }
 
 /// The client towards the bridge.
@@ -38,9 +75,13 @@ pub type Outgoing = Client<HttpConnector, UnsyncBoxBody<Bytes, BoxError>>;
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Serves until `stop`, then finishes what was begun, for at most [`DRAIN_LIMIT`].
-pub async fn serve(listener: TcpListener, config: RelayConfig, stop: impl Future<Output = ()>) {
+pub async fn serve(listener: TcpListener, config: RelayConfig, queue: Queue, stop: impl Future<Output = ()>) {
     say(&format!("listening on {}, bridge at {}", config.listen, config.bridge_url));
-    let relay = Arc::new(Relay { config, client: client() });
+    let relay = Arc::new(Relay::new(config, queue));
+    let mut workers = JoinSet::new();
+    let (delivering, confirming) = (relay.clone(), relay.clone());
+    workers.spawn(async move { deliver::run(&delivering).await });
+    workers.spawn(async move { confirm::run(&confirming).await });
     let permits = Arc::new(Semaphore::new(CONNECTIONS));
     let (drain, draining) = watch::channel(false);
     let mut connections = JoinSet::new();
@@ -62,6 +103,9 @@ pub async fn serve(listener: TcpListener, config: RelayConfig, stop: impl Future
     if timeout(DRAIN_LIMIT, finished).await.is_err() {
         say(&format!("{} requests cut off", connections.len()));
     }
+    // A delivery that has begun is brought to its end: its answer is worth a repetition.
+    let _turn = timeout(DRAIN_LIMIT, relay.turn.lock()).await;
+    workers.shutdown().await;
 }
 
 /// Asks the relay that listens on `listen` for its health.
@@ -154,12 +198,12 @@ async fn connection(
     }
 }
 
-async fn logged(relay: &Relay, request: Request<Incoming>) -> Answer {
+async fn logged(relay: &Arc<Relay>, request: Request<Incoming>) -> Answer {
     let start = Instant::now();
     // Without the query, which may hold a token.
     let line = format!("{} {}", request.method(), request.uri().path());
     let quiet = request.uri().path() == HEALTH;
-    let answer = route(relay, request).await;
+    let answer = route(relay.clone(), request).await;
     if !quiet || !answer.status().is_success() {
         let note = answer.extensions().get::<Note>().map(|note| format!(" ({})", note.0)).unwrap_or_default();
         say(&format!("{line} {} {} ms{note}", answer.status().as_u16(), start.elapsed().as_millis()));
@@ -167,29 +211,36 @@ async fn logged(relay: &Relay, request: Request<Incoming>) -> Answer {
     answer
 }
 
-async fn route(relay: &Relay, request: Request<Incoming>) -> Answer {
+async fn route(relay: Arc<Relay>, request: Request<Incoming>) -> Answer {
     let path = request.uri().path().to_owned();
     let pinged = path.strip_prefix(PING_START).and_then(|rest| rest.strip_suffix(PING_END));
     match (request.method(), pinged) {
-        (&Method::GET | &Method::HEAD, None) if path == HEALTH => reply(StatusCode::OK, &json!({})),
+        (&Method::GET | &Method::HEAD, None) if path == HEALTH => health(&relay),
         (_, None) if path == HEALTH => unrecognized(true),
-        (&Method::POST, Some(id)) if !id.contains('/') => ping::ping(relay, id, request).await,
+        (&Method::POST, Some(id)) if !id.contains('/') => ping::ping(&relay, id, request).await,
         (_, Some(id)) if !id.contains('/') => unrecognized(true),
+        _ if path.starts_with(INVITE[0]) || path.starts_with(INVITE[1]) => invite::invite(relay, request).await,
         _ if path.starts_with(APP) => forward::forward(relay, request).await,
         _ => unrecognized(false),
     }
 }
 
-fn say(line: &str) {
+/// A line of the log.
+pub fn say(line: &str) {
     let _ = writeln!(std::io::stderr().lock(), "relay: {line}");
 }
 
 const HEALTH: &str = "/health";
 const PING_START: &str = "/_matrix/client/v1/appservice/";
 const PING_END: &str = "/ping";
+const INVITE: [&str; 2] = ["/_matrix/federation/v1/invite/", "/_matrix/federation/v2/invite/"];
 const APP: &str = "/_matrix/app/";
 /// Connections served at once; more wait in the kernel's queue.
 const CONNECTIONS: usize = 64;
+/// Of these so many are invites, so that strangers do not keep Dendrite out.
+const INVITES: usize = 32;
+/// Bytes of invites in memory.
+const MEMORY: usize = 2 * 1024 * 1024;
 const BUFFER: usize = 64 * 1024;
 const HEADER_LIMIT: Duration = Duration::from_secs(10);
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);

@@ -20,12 +20,16 @@ use tokio::sync::{mpsc, oneshot};
 use super::*;
 use crate::loopback;
 
+mod invites;
+mod journal;
+mod trouble;
+
 const PING: &str = "/_matrix/client/v1/appservice/rcfed_id/ping";
 
 fn config_text(bridge: SocketAddr) -> String {
     format!(
         "listen = \"127.0.0.1:0\"\nbridge_url = \"http://{bridge}/\"\nhomeserver_url = \"http://homeserver:8008\"\n\
-         appservice_id = \"rcfed_id\"\nas_token = \"astoken\"\nhs_token = \"hstoken\"\n"
+         appservice_id = \"rcfed_id\"\nas_token = \"astoken\"\nhs_token = \"hstoken\"\njournal = \"/nonexistent\"\n"
     )
 }
 
@@ -38,6 +42,7 @@ fn load(text: &str, mode: u32) -> Result<RelayConfig, ConfigError> {
 
 /// A running relay; stops when told.
 struct Running {
+    _journal: Option<tempfile::TempDir>,
     address: SocketAddr,
     stop: oneshot::Sender<()>,
     task: tokio::task::JoinHandle<()>,
@@ -47,14 +52,19 @@ async fn relay_before(bridge: SocketAddr) -> Running {
     relay_with(load(&config_text(bridge), 0o400).unwrap()).await
 }
 
-async fn relay_with(config: RelayConfig) -> Running {
+async fn relay_with(mut config: RelayConfig) -> Running {
+    let journal = (!config.journal.exists()).then(|| tempfile::tempdir().unwrap());
+    if let Some(journal) = &journal {
+        config.journal = journal.path().into();
+    }
+    let queue = open(&config).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
-    let task = tokio::spawn(serve::serve(listener, config, async {
+    let task = tokio::spawn(serve::serve(listener, config, queue, async {
         let _ = stopped.await;
     }));
-    Running { address, stop, task }
+    Running { _journal: journal, address, stop, task }
 }
 
 /// Status, content type and body of an answer.
@@ -262,8 +272,9 @@ async fn a_request_that_has_begun_is_finished_before_the_end() {
     .await;
     let relay = relay_before(bridge).await;
     serve::check(relay.address).await.unwrap();
-    let Running { address, stop, task } = relay;
-    let asking = Running { address, stop: oneshot::channel().0, task: tokio::spawn(async {}) };
+    let Running { _journal, address, stop, task } = relay;
+    let (none, idle) = (oneshot::channel().0, tokio::spawn(async {}));
+    let asking = Running { _journal: None, address, stop: none, task: idle };
     let answer = tokio::spawn(async move { ask(&asking, "POST", PING, Some("astoken"), "{}").await.0 });
     begins.recv().await.unwrap();
     stop.send(()).unwrap();
@@ -280,7 +291,9 @@ async fn a_request_that_has_begun_is_finished_before_the_end() {
 async fn sigterm_ends_it_well() {
     let address = closed_port();
     let file = tempfile::NamedTempFile::new().unwrap();
+    let journal = tempfile::tempdir().unwrap();
     let text = config_text(closed_port()).replace("127.0.0.1:0\"", &format!("{address}\""));
+    let text = text.replace("/nonexistent", journal.path().to_str().unwrap());
     std::fs::write(file.path(), text).unwrap();
     let path = file.path().to_owned();
     let running = tokio::spawn(async move { run(&path, false).await });

@@ -1,0 +1,139 @@
+//! Remote invites on the bed: signed, from outside, through the gateway and the relay to the bridge.
+
+mod support;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use ring::signature::Ed25519KeyPair;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use support::Bed;
+
+#[test]
+fn an_invite_from_outside_reaches_the_bridge_once_and_a_stopped_relay_is_an_error_on_its_routes_alone() {
+    let Some(bed) = Bed::up() else { return };
+    let answers = bed.answers("dendrite", "federate_with = [\"fed.test\", \"remote.test\"]");
+    bed.rcfed(&["init", "--answers", answers.to_str().unwrap(), "--yes", "--no-input"]).well();
+    // The sync of the journal needs a volume that is the relay's own, and nothing else is writable.
+    let mounts =
+        bed.run(&["docker", "inspect", "-f", "{{json .Mounts}} {{.HostConfig.ReadonlyRootfs}}", "rcfed-relay"]);
+    assert!(mounts.contains("/var/lib/rcfed-relay") && mounts.trim_end().ends_with("true"), "{mounts}");
+
+    let invite = Invite::new(&bed, "10", "ada");
+    let (code, body) = invite.send(&bed, "matrix.fed.test");
+    assert_eq!(code, 200, "{body}");
+    assert!(body.contains("signatures") && body.contains("remote.test"), "{body}");
+    until("the bridge has it", || deliveries(&bed) == ["1"]);
+    until("its user joined", || logs(&bed, "rcfed-rocketchat").contains("bridge: @ada:fed.test joined !r:remote.test"));
+    // Sent again, it is answered again, and the bridge hears nothing of it.
+    assert_eq!(invite.send(&bed, "matrix.fed.test").0, 200);
+    // What was changed on the way is not what was signed.
+    let (code, body) = Invite { body: invite.body.replace("\"depth\":1", "\"depth\":2"), ..invite.clone() }
+        .send(&bed, "matrix.fed.test");
+    assert_eq!(code, 401, "{body}");
+    let (code, body) = Invite::new(&bed, "11", "ada").send(&bed, "matrix.fed.test");
+    assert!(code == 403 && body.contains("cannot join rooms of version 11"), "{body}");
+
+    bed.run(&["docker", "stop", "rcfed-relay"]);
+    let next = Invite::new(&bed, "9", "ada");
+    let (code, body) = next.send(&bed, "matrix.fed.test");
+    assert!(code == 502 && body.contains("M_UNKNOWN"), "{body}");
+    assert_eq!(ping(&bed), "502");
+    assert_eq!(bed.https("https://matrix.fed.test/_matrix/federation/v1/version", &[]).0, 200);
+    assert_eq!(bed.https("https://chat.fed.test/api/info", &[]).0, 200);
+    bed.run(&["docker", "start", "rcfed-relay"]);
+    until("it is back", || next.send(&bed, "matrix.fed.test").0 == 200);
+    until("the bridge has the next", || deliveries(&bed) == ["1", "1"]);
+
+    // The bridge away: the invite is accepted, outlives the relay, and arrives once the bridge is back.
+    bed.run(&["docker", "stop", "rcfed-rocketchat"]);
+    let waiting = Invite::new(&bed, "6", "ada");
+    assert_eq!(waiting.send(&bed, "matrix.fed.test").0, 200);
+    bed.run(&["docker", "kill", "-s", "KILL", "rcfed-relay"]);
+    bed.rcfed(&["apply"]).well();
+    until("the bridge has the third", || deliveries(&bed).len() == 3);
+    assert!(logs(&bed, "rcfed-relay").contains("1 invites wait for the bridge, 0 of them to be asked about first"));
+    assert!(!logs(&bed, "rcfed-rocketchat").contains("(again)"));
+}
+
+/// An invite of `@ann:remote.test`, in a request signed with the server's own key: the only one its homeserver can check on
+/// a network where `remote.test` does not exist.
+#[derive(Clone)]
+struct Invite {
+    path: String,
+    header: String,
+    body: String,
+}
+
+impl Invite {
+    fn new(bed: &Bed, version: &str, user: &str) -> Self {
+        // Nothing that redaction would take away, so the id is the hash of what stands here.
+        let mut event = json!({
+            "auth_events": [], "content": {"membership": "invite"}, "depth": 1, "hashes": {"sha256": "AA"},
+            "origin_server_ts": version.parse::<u32>().unwrap(), "prev_events": [], "room_id": "!r:remote.test", "sender": "@ann:remote.test",
+            "state_key": format!("@{user}:fed.test"), "type": "m.room.member",
+        });
+        let id = format!("${}", URL_SAFE_NO_PAD.encode(Sha256::digest(canonical(&event))));
+        event["signatures"] = json!({"remote.test": {"ed25519:1": "AA"}});
+        let path = format!("/_matrix/federation/v2/invite/%21r%3Aremote.test/{}", id.replace('$', "%24"));
+        let content = json!({"event": event, "invite_room_state": [], "room_version": version});
+        let secrets = bed.root().join("var/lib/rcfed/secrets");
+        let read = |name: &str| std::fs::read_to_string(secrets.join(name)).unwrap().trim().to_owned();
+        let key = Ed25519KeyPair::from_seed_unchecked(&STANDARD.decode(read("signing_key")).unwrap()).unwrap();
+        let signed = json!({
+            "method": "PUT", "uri": path, "origin": "fed.test", "destination": "fed.test", "content": content,
+        });
+        let signature = STANDARD_NO_PAD.encode(key.sign(canonical(&signed).as_bytes()));
+        let header = format!(
+            "Authorization: X-Matrix origin=\"fed.test\",destination=\"fed.test\",key=\"ed25519:{}\",sig=\"{signature}\"",
+            read("signing_key_id")
+        );
+        Self { path, header, body: content.to_string() }
+    }
+
+    fn send(&self, bed: &Bed, host: &str) -> (u16, String) {
+        let url = format!("https://{host}{}", self.path);
+        let json = "Content-Type: application/json";
+        bed.https(&url, &["--path-as-is", "-X", "PUT", "-H", &self.header, "-H", json, "-d", &self.body])
+    }
+}
+
+/// Canonical JSON (specification, appendices) of values without floats.
+fn canonical(value: &Value) -> String {
+    match value {
+        Value::Object(map) => {
+            let sorted: std::collections::BTreeMap<_, _> = map.iter().collect();
+            let parts: Vec<_> = sorted.iter().map(|(k, v)| format!("{}:{}", json!(k), canonical(v))).collect();
+            format!("{{{}}}", parts.join(","))
+        }
+        Value::Array(list) => format!("[{}]", list.iter().map(canonical).collect::<Vec<_>>().join(",")),
+        other => other.to_string(),
+    }
+}
+
+fn logs(bed: &Bed, container: &str) -> String {
+    bed.run(&["sh", "-c", &format!("docker logs {container} 2>&1")])
+}
+
+/// The number of events in each of the relay's own transactions that the bridge took.
+fn deliveries(bed: &Bed) -> Vec<String> {
+    let log = logs(bed, "rcfed-rocketchat");
+    let lines = log.lines().filter_map(|line| line.strip_prefix("bridge: transaction rcfed-"));
+    lines.filter_map(|line| line.split_once("events=")).map(|(_, count)| count.to_owned()).collect()
+}
+
+/// What the gateway answers to a ping inside the containers' network.
+fn ping(bed: &Bed) -> String {
+    let url = "http://127.0.0.1:8008/_matrix/client/v1/appservice/any/ping";
+    let words =
+        ["docker", "exec", "rcfed-gateway", "curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-X", "POST"];
+    bed.run(&[&words[..], &[url]].concat())
+}
+
+fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = std::time::Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(60), "never: {what}");
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
+}
