@@ -10,6 +10,7 @@ mod http;
 mod limit;
 mod order;
 mod pair;
+mod pending;
 mod refusal;
 mod store;
 mod translate;
@@ -17,8 +18,6 @@ mod trouble;
 mod when;
 
 use std::path::PathBuf;
-
-use jiff::Timestamp;
 
 pub use self::attempts::{Failure, last_failure, may_try};
 pub use self::error::{AcmeError, Authority};
@@ -31,6 +30,8 @@ pub use self::trouble::Trouble;
 use self::account::Account;
 use self::http::Client;
 use self::order::Job;
+use self::pending::Pending;
+use crate::clock;
 use crate::config::Config;
 use crate::domain::{DomainName, Email};
 use crate::host::Host;
@@ -73,21 +74,62 @@ impl Options {
     }
 }
 
-/// Gets a new certificate for all of these names, with a fresh key, checked and ready to be saved.
+/// Gets a new certificate for all of these names, with a fresh key, checks it and saves it.
+///
+/// One that the authority issued to a run that died before it was saved is fetched instead of ordered again.
 ///
 /// With [`Options::rehearse`] the names are proven at the staging authority first, whose limits are a hundred times as
 /// generous: the first certificate of a machine fails more often than not, and a real failure counts.
 ///
 /// Takes at most 90 seconds for each authority. A failure is remembered for [`may_try`], a success forgets it; neither
 /// is stopped by an earlier one, so a person may try again at once.
-pub async fn obtain(options: &Options, names: &[&DomainName], ui: &Ui) -> Result<Pair, AcmeError> {
-    let result = attempt(options, names, ui).await;
+pub async fn obtain(options: &Options, store: &Store, names: &[&DomainName], ui: &Ui) -> Result<Pair, AcmeError> {
+    let result = async {
+        let pair = match interrupted(options, names, ui).await? {
+            Some(pair) => pair,
+            None => attempt(options, names, ui).await?,
+        };
+        store.save(&pair)?;
+        pending::forget(&options.acme_dir)?;
+        Ok(pair)
+    }
+    .await;
     // What went wrong is worth more than that it could not be written down.
     let _ = match &result {
         Ok(_) => attempts::succeeded(&options.acme_dir),
-        Err(error) => attempts::failed(&options.acme_dir, error, Timestamp::now()),
+        Err(error) => attempts::failed(&options.acme_dir, error, clock::now()),
     };
     result
+}
+
+/// The certificate of an order that an earlier run left; one that leads nowhere is forgotten.
+async fn interrupted(options: &Options, names: &[&DomainName], ui: &Ui) -> Result<Option<Pair>, AcmeError> {
+    let (directory, now) = (options.directory.as_str(), clock::now());
+    let Some(order) = Pending::load(&options.acme_dir, directory, names, now)? else { return Ok(None) };
+    let task = ui.task(format!("certificate from {}, ordered by an earlier run", Authority::of(directory)));
+    let result = async {
+        let client = client(directory, options)?;
+        let account = Account::open(&client, directory, options.email.as_ref(), &options.acme_dir).await?;
+        Job { client: &client, names, challenge_dir: &options.challenge_dir, task: &task }.resume(&account, order).await
+    };
+    let pair = match result.await {
+        Ok(pair) => pair.and_then(|pair| Some((pair.check(names, now).ok()?, pair))),
+        Err(error) => {
+            task.failed("");
+            return Err(error);
+        }
+    };
+    match pair {
+        Some((checked, pair)) => {
+            task.done(&format!("valid until {}", checked.not_after.strftime("%Y-%m-%d")));
+            Ok(Some(pair))
+        }
+        None => {
+            task.done("it is gone, so another is ordered");
+            pending::forget(&options.acme_dir)?;
+            Ok(None)
+        }
+    }
 }
 
 async fn attempt(options: &Options, names: &[&DomainName], ui: &Ui) -> Result<Pair, AcmeError> {
@@ -115,7 +157,7 @@ async fn attempt(options: &Options, names: &[&DomainName], ui: &Ui) -> Result<Pa
         let mut account = Account::open(&client, directory, options.email.as_ref(), &options.acme_dir).await?;
         let job = Job { client: &client, names, challenge_dir: &options.challenge_dir, task: &task };
         let pair = job.issue(&mut account).await?;
-        let checked = pair.check(names, Timestamp::now());
+        let checked = pair.check(names, clock::now());
         let checked = checked.map_err(|source| AcmeError::Pair { authority: client.authority().clone(), source })?;
         Ok((pair, checked))
     };

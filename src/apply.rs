@@ -3,20 +3,24 @@
 //! # Guarantees
 //! Before a step acts, the receipt says so; a step that is as wanted is not touched. Nothing is touched at all while
 //! something foreign stands in the way. The first Ctrl-C lets running steps end, the second ends the process; both can be
-//! resumed by running the same command again.
+//! resumed by running the same command again. SIGTERM is the same as Ctrl-C.
 //! # Errors
 //! All failures are reported, the first cause first.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use futures_util::future::try_join_all;
 use tokio::task::JoinSet;
 
+use crate::change::{Order, is_looked_at};
 use crate::error::{Error, Result};
-use crate::layout;
+use crate::host::fs;
 use crate::machine::Machine;
-use crate::receipt::Receipt;
+use crate::receipt::{Receipt, Undo};
 use crate::step::{State, Step};
+use crate::stop::{Reason, Stop};
+use crate::{fault, leftovers};
 
 /// What a run did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,23 +32,30 @@ pub struct Outcome {
 }
 
 /// Makes everything so, and stops at the first Ctrl-C after the running steps.
-pub async fn apply(machine: &Machine, steps: Vec<Step>) -> Result<Outcome> {
+pub async fn apply(machine: &Machine, receipt: Receipt, steps: Vec<Step>, rule: &Order) -> Result<Outcome> {
     refuse_foreign(machine, &steps).await?;
-    std::fs::create_dir_all(machine.path(layout::STATE)).map_err(|error| {
-        Error::new(
-            format!("could not create {}: {error}", layout::STATE),
-            "run it as root: put `sudo` in front of the command",
-        )
-    })?;
-    let receipt = Arc::new(Receipt::open(&machine.path(layout::RECEIPT))?);
+    leftovers::clear(&machine.host, &machine.docker, &receipt).await?;
+    let receipt = Arc::new(receipt);
     let mut run =
         Run { machine, receipt, waiting: BTreeMap::new(), done: BTreeSet::new(), outcome: Outcome::default() };
     let known: BTreeSet<String> = steps.iter().map(Step::id).collect();
     for (order, step) in steps.into_iter().enumerate() {
-        let needs = step.needs(&machine.topology).into_iter().filter(|id| known.contains(id)).collect();
+        let needs = rule.needs(&step, &machine.topology).into_iter().filter(|id| known.contains(id)).collect();
         run.waiting.insert(order, (step, needs));
     }
     run.all().await
+}
+
+/// Whether all servers answer as wanted: the part of the steps that [`crate::change::Look`] leaves out. One that cannot be
+/// asked does not.
+pub async fn all_answer(machine: &Machine, steps: &[Step]) -> bool {
+    let asked = steps.iter().filter(|step| !is_looked_at(step)).map(|step| async {
+        match step.inspect(machine).await {
+            Ok(State::Current) => Ok(()),
+            Ok(_) | Err(_) => Err(()),
+        }
+    });
+    try_join_all(asked).await.is_ok()
 }
 
 struct Run<'a> {
@@ -60,17 +71,20 @@ impl Run<'_> {
     async fn all(mut self) -> Result<Outcome> {
         let mut running: JoinSet<(String, Result<bool>)> = JoinSet::new();
         let mut failures: Vec<(String, Error)> = Vec::new();
-        let mut interrupted = false;
+        let mut stop = Some(Stop::listen()?);
+        let mut stopped = None;
         loop {
-            if !interrupted {
+            if stopped.is_none() {
                 self.start_ready(&mut running);
             }
             let ended = tokio::select! {
                 ended = running.join_next() => ended,
-                _ = tokio::signal::ctrl_c(), if !interrupted => {
-                    interrupted = true;
+                reason = asked(&mut stop) => {
+                    stopped = Some(reason);
                     self.machine.ui.say("Stopping after the running steps; press Ctrl-C again to stop now.");
-                    tokio::spawn(second_ctrl_c());
+                    if let Some(stop) = stop.take() {
+                        stop.at_once_next_time();
+                    }
                     continue;
                 }
             };
@@ -91,11 +105,12 @@ impl Run<'_> {
         if !failures.is_empty() {
             return Err(report(failures, self.waiting.len()));
         }
-        if interrupted {
+        if let Some(reason) = stopped {
             let left = self.waiting.len();
-            return Err(Error::interrupted(
-                format!("stopped by Ctrl-C with {left} steps left"),
+            return Err(Error::stopped(
+                format!("stopped by {} with {left} steps left", reason.words()),
                 "run `sudo rcfed apply` to go on, it continues where this stopped",
+                reason.exit_code(),
             ));
         }
         if !self.waiting.is_empty() {
@@ -112,7 +127,8 @@ impl Run<'_> {
             .filter(|(_, (_, needs))| needs.iter().all(|id| self.done.contains(id)))
             .map(|(order, _)| *order)
             .collect();
-        for order in ready {
+        let at_once = if fault::in_order() { 1_usize.saturating_sub(running.len()) } else { ready.len() };
+        for order in ready.into_iter().take(at_once) {
             if let Some((step, _)) = self.waiting.remove(&order) {
                 let (machine, receipt) = (self.machine.clone(), Arc::clone(&self.receipt));
                 running.spawn(async move { (step.id(), one(&machine, &receipt, &step).await) });
@@ -125,13 +141,20 @@ impl Run<'_> {
 async fn one(machine: &Machine, receipt: &Receipt, step: &Step) -> Result<bool> {
     let id = step.id();
     match step.inspect(machine).await? {
-        State::Current => return Ok(false),
+        State::Current => {
+            fault::point(format_args!("before:{id}"));
+            fault::point(format_args!("after:{id}"));
+            return Ok(false);
+        }
         State::Foreign(why) => return Err(foreign(&why)),
         State::Absent | State::Differs(_) => {}
     }
     let task = machine.ui.task(step.summary(&machine.topology));
-    receipt.started(&id, step.undo(machine)?)?;
-    match step.apply(machine, &task).await {
+    record(machine, receipt, step).await?;
+    fault::point(format_args!("before:{id}"));
+    let applied = step.apply(machine, &task).await;
+    fault::point(format_args!("after:{id}"));
+    match applied {
         Ok(summary) => {
             // A container that ends at once is for the step that waits for its server: that one says why.
             if !matches!(step, Step::Container(_))
@@ -156,6 +179,21 @@ async fn one(machine: &Machine, receipt: &Receipt, step: &Step) -> Result<bool> 
             Err(error)
         }
     }
+}
+
+/// Puts everything the step will make into the receipt, and somebody else's file aside.
+async fn record(machine: &Machine, receipt: &Receipt, step: &Step) -> Result<()> {
+    let id = step.id();
+    for thing in step.things(machine, receipt).await? {
+        let (undo, new) = receipt.started(&id, &thing)?;
+        if let Undo::RestoreFile { path, backup } = undo
+            // Later it is rcfed's own content, which nobody wants back.
+            && (new || !receipt.was_done(&id))
+        {
+            fs::back_up(&machine.path(path), &machine.path(backup))?;
+        }
+    }
+    Ok(())
 }
 
 async fn refuse_foreign(machine: &Machine, steps: &[Step]) -> Result<()> {
@@ -199,9 +237,9 @@ fn bug(what: &str) -> Error {
     Error::new(format!("rcfed itself went wrong: {what}"), "please report this; `sudo rcfed apply` may go on")
 }
 
-async fn second_ctrl_c() {
-    if tokio::signal::ctrl_c().await.is_ok() {
-        // Crash-only: what is half done is found and finished by the next run.
-        std::process::exit(130);
+async fn asked(stop: &mut Option<Stop>) -> Reason {
+    match stop {
+        Some(stop) => stop.asked().await,
+        None => std::future::pending().await,
     }
 }

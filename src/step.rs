@@ -1,20 +1,25 @@
 //! Steps: the kinds of thing rcfed makes, each able to look, to say how it would be undone, and to act.
 //!
 //! # Guarantees
-//! `apply` is idempotent, and after it `inspect` says [`State::Current`]. `undo` is known before `apply` acts.
+//! `apply` is idempotent, and after it `inspect` says [`State::Current`]. What it makes, and the way back, is known before it acts ([`Step::things`]).
 //! # Assumptions
 //! Only one command changes the machine at a time ([`crate::host::lock`]).
 
 pub(crate) mod account;
 pub(crate) mod certificate;
-mod container;
-mod database;
-mod federation;
-mod file;
+pub(crate) mod container;
+pub(crate) mod database;
+mod dump;
+pub(crate) mod federation;
+pub(crate) mod file;
 mod image;
+mod previous;
 mod ready;
-mod reload;
+pub(crate) mod reload;
+mod replace;
 mod secret;
+mod site;
+mod things;
 mod trial;
 mod unit;
 
@@ -22,7 +27,7 @@ use crate::compat;
 use crate::config::{Config, Service};
 use crate::error::Result;
 use crate::machine::Machine;
-use crate::receipt::Undo;
+use crate::receipt::{Receipt, Thing};
 use crate::render::Phase;
 use crate::secrets::SecretName;
 use crate::topology::{Directory, File, Secret, Topology, Volume};
@@ -31,7 +36,7 @@ use crate::ui::Task;
 pub use federation::Verdict;
 
 /// One thing to be made so.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Rocket.Chat's administrator exists, and rcfed has a revocable token of it.
     Account,
@@ -57,6 +62,8 @@ pub enum Step {
     Reload,
     /// A secret has a value.
     Secret(Secret),
+    /// A file in the machine's own nginx, loaded.
+    Site(Phase),
     /// nginx accepts the gateway's files of this phase.
     Trial(Phase),
     /// Something renews the certificate.
@@ -94,6 +101,8 @@ impl Step {
             Self::Ready(service) => format!("ready:{service}"),
             Self::Reload => "reload".into(),
             Self::Secret(secret) => format!("secret:{}", secret.name.name()),
+            Self::Site(Phase::Start) => "site:http".into(),
+            Self::Site(Phase::Certified) => "site:https".into(),
             Self::Trial(Phase::Start) => "trial:http".into(),
             Self::Trial(Phase::Certified) => "trial:https".into(),
             Self::Unit => "unit:renewal".into(),
@@ -122,6 +131,8 @@ impl Step {
             Self::Ready(service) => format!("wait until {service} answers"),
             Self::Reload => "let the gateway serve HTTPS".into(),
             Self::Secret(secret) => format!("make the secret {}", secret.name.name()),
+            Self::Site(Phase::Start) => "have this machine's nginx forward proofs for the certificate".into(),
+            Self::Site(Phase::Certified) => "have this machine's nginx forward the site".into(),
             Self::Trial(Phase::Start) => "try the gateway's configuration for HTTP".into(),
             Self::Trial(Phase::Certified) => "try the gateway's configuration for HTTPS".into(),
             Self::Unit => "have the certificate renewed twice a day".into(),
@@ -144,7 +155,7 @@ impl Step {
 
     /// Whether something of the same name may be somebody else's.
     pub fn may_be_foreign(&self) -> bool {
-        matches!(self, Self::Container(_) | Self::Directory(_) | Self::Network | Self::Volume(_))
+        matches!(self, Self::Container(_) | Self::Directory(_) | Self::Network | Self::Site(_) | Self::Volume(_))
     }
 
     /// Looks at the machine.
@@ -162,27 +173,16 @@ impl Step {
             Self::Ready(service) => ready::inspect(machine, *service).await,
             Self::Reload => reload::inspect(machine).await,
             Self::Secret(secret) => secret::inspect(machine, secret),
+            Self::Site(phase) => site::inspect(machine, *phase).await,
             Self::Trial(phase) => trial::inspect(machine, *phase),
             Self::Unit => unit::inspect(machine).await,
             Self::Volume(volume) => container::inspect_volume(machine, volume).await,
         }
     }
 
-    /// How it would be undone, given what is there now.
-    pub fn undo(&self, machine: &Machine) -> Result<Undo> {
-        Ok(match self {
-            Self::Account | Self::Database(_) => Undo::Keep { why: "it is data in a volume".into() },
-            Self::Federation | Self::Ready(_) | Self::Reload | Self::Trial(_) => Undo::Nothing,
-            Self::Certificate => Undo::Keep { why: "a new one counts against the authority's limits".into() },
-            Self::Container(service) => Undo::RemoveContainer { name: service.container() },
-            Self::Directory(directory) => Undo::RemoveDirectory { path: directory.path.clone() },
-            Self::File(file) => file::undo(machine, file)?,
-            Self::Image(service) => Undo::RemoveImage { reference: machine.reference(*service)? },
-            Self::Network => Undo::RemoveNetwork { name: crate::topology::NETWORK.into() },
-            Self::Secret(_) => Undo::Keep { why: "it opens data that is kept".into() },
-            Self::Unit => Undo::RemoveFile { path: unit::path(machine) },
-            Self::Volume(volume) => Undo::RemoveVolume { name: volume.name.clone() },
-        })
+    /// What it would make, given what is there now, each with the way back. Empty if it leaves nothing behind.
+    pub async fn things(&self, machine: &Machine, receipt: &Receipt) -> Result<Vec<Thing>> {
+        things::things(self, machine, receipt).await
     }
 
     /// Makes it so; returns what is worth telling, or nothing.
@@ -190,7 +190,7 @@ impl Step {
         match self {
             Self::Account => account::apply(machine).await,
             Self::Certificate => certificate::apply(machine).await,
-            Self::Container(service) => container::apply(machine, *service).await,
+            Self::Container(service) => container::apply(machine, *service, task).await,
             Self::Database(service) => database::apply(machine, *service, task).await,
             Self::Directory(directory) => file::apply_directory(machine, directory),
             Self::Federation => federation::apply(machine, task).await,
@@ -200,6 +200,7 @@ impl Step {
             Self::Ready(service) => ready::apply(machine, *service, task).await,
             Self::Reload => reload::apply(machine).await,
             Self::Secret(secret) => secret::apply(machine, secret),
+            Self::Site(phase) => site::apply(machine, *phase).await,
             Self::Trial(phase) => trial::apply(machine, *phase).await,
             Self::Unit => unit::apply(machine).await,
             Self::Volume(volume) => container::apply_volume(machine, volume).await,
@@ -222,8 +223,11 @@ pub fn steps(config: &Config, topology: &Topology) -> Vec<Step> {
     steps.extend(services.iter().map(|s| Step::Container(*s)));
     steps.extend(services.iter().filter(|s| s.is_database()).map(|s| Step::Database(*s)));
     steps.extend(services.iter().filter(|s| !s.is_database()).map(|s| Step::Ready(*s)));
+    let sites = |phase| topology.sites.iter().filter(move |s| s.phase == phase).map(|s| Step::Site(s.phase));
+    steps.extend(sites(Phase::Start));
     steps.extend([Step::Certificate, Step::Trial(Phase::Certified)]);
     steps.extend(files(Phase::Certified));
+    steps.extend(sites(Phase::Certified));
     steps.extend([Step::Reload, Step::Account, Step::Federation, Step::Unit]);
     steps
 }
@@ -277,9 +281,15 @@ fn needs(step: &Step, topology: &Topology) -> Vec<String> {
             needs
         }
         Step::Database(service) | Step::Ready(service) => vec![Step::Container(*service).id()],
-        Step::Certificate => vec![Step::Ready(Service::Gateway).id(), format!("directory:{}", crate::layout::ACME)],
+        Step::Certificate => {
+            let directory = format!("directory:{}", crate::layout::ACME);
+            vec![Step::Ready(Service::Gateway).id(), Step::Site(Phase::Start).id(), directory]
+        }
+        Step::Site(Phase::Start) => vec![format!("directory:{}", crate::layout::STATE)],
+        Step::Site(Phase::Certified) => vec![Step::Site(Phase::Start).id(), Step::Certificate.id()],
         Step::Reload => {
-            let mut needs = vec![Step::Ready(Service::Gateway).id(), Step::Certificate.id()];
+            let mut needs =
+                vec![Step::Ready(Service::Gateway).id(), Step::Certificate.id(), Step::Site(Phase::Certified).id()];
             needs.extend(files(Service::Gateway, Phase::Start).chain(files(Service::Gateway, Phase::Certified)));
             needs
         }

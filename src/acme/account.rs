@@ -3,10 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use instant_acme::{Account as Remote, AccountBuilder, AccountCredentials, Identifier, NewAccount, NewOrder, Order};
+use jiff::Timestamp;
+use rcgen::KeyPair;
 use sha2::{Digest, Sha256};
 
 use super::error::AcmeError;
 use super::http::Client;
+use super::pending::Pending;
 use super::private;
 use super::translate::translate;
 use crate::domain::{DomainName, Email};
@@ -57,6 +60,28 @@ impl<'a> Account<'a> {
             }
             result => result,
         }
+    }
+
+    /// Takes up an order of an earlier run.
+    pub async fn again(&self, pending: &Pending) -> Result<Order, AcmeError> {
+        let order = self.remote.order(pending.order.clone()).await;
+        order.map_err(|error| translate(error, self.client, &[]))
+    }
+
+    /// Makes a key for an order that was proven, and keeps both before the certificate is asked for.
+    pub fn keep(&self, order: &Order, names: &[&DomainName]) -> Result<Pending, AcmeError> {
+        let key = KeyPair::generate().map_err(|error| AcmeError::Key { what: error.to_string() })?;
+        let pending = Pending {
+            directory: self.directory.into(),
+            order: order.url().into(),
+            names: names.iter().map(ToString::to_string).collect(),
+            key: key.serialize_pem(),
+            at: Timestamp::now().as_second(),
+        };
+        if let Some(dir) = self.path.parent() {
+            pending.keep(dir)?;
+        }
+        Ok(pending)
     }
 
     async fn try_order(&self, names: &[&DomainName]) -> Result<Order, AcmeError> {

@@ -17,7 +17,10 @@ use crate::host::fs::{self, FileError};
 /// For runs that nobody watches: a person who has just repaired something calls [`super::obtain`] at once.
 pub fn may_try(acme_dir: &Path, now: Timestamp) -> Result<(), AcmeError> {
     match Failure::load(acme_dir)? {
-        Some(Failure { error, next, .. }) if now < next => Err(AcmeError::TooEarly { reason: error, until: next, now }),
+        // One from the future was written by a clock that was wrong.
+        Some(Failure { error, at, next, .. }) if at <= now && now < next => {
+            Err(AcmeError::TooEarly { reason: error, until: next, now })
+        }
         _ => Ok(()),
     }
 }

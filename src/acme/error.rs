@@ -52,6 +52,12 @@ pub enum AcmeError {
     /// The account, an answer or the state could not be read or written.
     #[error(transparent)]
     File(#[from] FileError),
+    /// A key or a request for a certificate could not be made.
+    #[error("could not make a key and a request for the certificate: {what}")]
+    Key {
+        /// Why.
+        what: String,
+    },
     /// The authority limits how often one may ask.
     #[error("{}", limited(authority, limit, *now))]
     Limited {
@@ -168,6 +174,7 @@ impl Explain for AcmeError {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::File(error) => return error.hint(),
+            Self::Key { .. } => "run the same command again; if it fails again, please report it".into(),
             Self::Limited { limit: Limit::Paused { url }, .. } => format!("open {url} in a browser, then try again"),
             Self::Limited { authority, .. } if authority.is_lets_encrypt() => {
                 "limits end by themselves only; they are listed at https://letsencrypt.org/docs/rate-limits/".into()
@@ -227,6 +234,7 @@ fn troubled(authority: &Authority, trouble: &Trouble, now: Timestamp) -> String 
             let when = when.unwrap_or_default();
             format!("the certificate authority {authority} is overloaded or under maintenance (status {status}){when}")
         }
+        Trouble::Clock { .. } => format!("the certificate authority {authority} was asked for nothing: {trouble}"),
         Trouble::NotAUrl(_) | Trouble::NotADirectory { .. } => trouble.to_string(),
         _ => format!("the certificate authority {authority} gave no answer: {trouble}"),
     }
@@ -267,6 +275,8 @@ mod tests {
             AcmeError::Slow { authority: real.clone(), what: "its checks", seconds: 90 },
             AcmeError::TooEarly { reason: "x".into(), until: later, now },
             AcmeError::NoRoot { path: "/etc/rcfed/root.pem".into() },
+            trouble(Trouble::Clock { ahead: 100 * 86_400 }),
+            trouble(Trouble::Clock { ahead: -86_400 }),
             trouble(Trouble::Silent(30)),
             trouble(Trouble::Refused),
             trouble(Trouble::NoAddress),

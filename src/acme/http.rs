@@ -9,17 +9,18 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
-use hyper::header::{HeaderMap, HeaderValue, RETRY_AFTER, USER_AGENT};
+use hyper::header::{DATE, HeaderMap, HeaderValue, RETRY_AFTER, USER_AGENT};
 use hyper::{Method, Request, Uri};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::{Client as Hyper, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
 use instant_acme::{BodyWrapper, BytesResponse, HttpClient, Problem};
 use jiff::{SignedDuration, Timestamp};
-use rustls::pki_types::{CertificateDer, pem::PemObject};
 
 use super::error::Authority;
 use super::trouble::Trouble;
+use crate::clock::{self, Clock};
+use crate::host::tls::roots;
 
 /// For a TCP connection.
 pub(super) const CONNECT: Duration = Duration::from_secs(10);
@@ -55,10 +56,10 @@ impl Client {
             return Err(Trouble::NotAUrl(format!("`{directory}` does not start with `https://` and a host name")));
         }
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = rustls::ClientConfig::builder_with_provider(provider)
+        let tls = rustls::ClientConfig::builder_with_details(provider, Arc::new(Clock))
             .with_safe_default_protocol_versions()
             .map_err(|error| Trouble::Tls(error.to_string()))?
-            .with_root_certificates(roots(ca_pem)?)
+            .with_root_certificates(roots(ca_pem).map_err(|error| Trouble::Tls(error.to_string()))?)
             .with_no_client_auth();
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
@@ -93,7 +94,10 @@ impl Client {
             Ok(answer) => answer.map_err(pack)?,
             Err(_) => return Err(pack(Trouble::Silent(self.0.patience.as_secs()))),
         };
-        let retry_after = wait_until(&parts.headers, Timestamp::now());
+        if is_directory && let Some(ahead) = too_wrong(&parts.headers, clock::now()) {
+            return Err(pack(Trouble::Clock { ahead }));
+        }
+        let retry_after = wait_until(&parts.headers, clock::now());
         *self.0.retry_after.lock().unwrap_or_else(PoisonError::into_inner) = retry_after;
         let status = parts.status.as_u16();
         let json = serde_json::from_slice::<serde_json::Value>(&body).ok().filter(serde_json::Value::is_object);
@@ -131,22 +135,6 @@ fn problem(json: serde_json::Value) -> Option<Problem> {
     is_ours.then(|| serde_json::from_value(json).ok()).flatten()
 }
 
-fn roots(ca_pem: Option<&[u8]>) -> Result<rustls::RootCertStore, Trouble> {
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if let Some(pem) = ca_pem {
-        let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-        let certificates = certificates.map_err(|error| Trouble::Tls(format!("the extra root is damaged: {error}")))?;
-        if roots.add_parsable_certificates(certificates).0 == 0 {
-            return Err(Trouble::Tls("the file with the extra root holds no certificate".into()));
-        }
-    }
-    if roots.is_empty() {
-        return Err(Trouble::Tls("this machine has no root certificates".into()));
-    }
-    Ok(roots)
-}
-
 /// RFC 8555 §6.1: the client's name first, then the library's, which is there already.
 fn name_ourselves(headers: &mut HeaderMap) {
     let library = headers.get(USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -161,6 +149,14 @@ fn not_a_directory(status: u16, json: Option<&serde_json::Value>) -> Option<Stri
     let Some(json) = json else { return Some(format!("the answer is not JSON (status {status})")) };
     let missing = ["newNonce", "newAccount", "newOrder"].into_iter().find(|key| !json[*key].is_string())?;
     Some(format!("the answer (status {status}) has no `{missing}`"))
+}
+
+/// By how many seconds the clock is ahead of the answer's `Date`, if a certificate made now would be thrown away: authorities
+/// date them back by an hour or less, and one that is refused here still counts there.
+fn too_wrong(headers: &HeaderMap, now: Timestamp) -> Option<i64> {
+    let date = httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()?;
+    let ahead = now.as_second() - Timestamp::try_from(date).ok()?.as_second();
+    (ahead.abs() > 60 * 60).then_some(ahead)
 }
 
 /// RFC 9110 §10.2.3: seconds, or an HTTP date.

@@ -4,7 +4,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use instant_acme::{AuthorizationStatus, ChallengeType, Order, OrderStatus};
-use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
 
 use super::account::Account;
@@ -12,9 +11,12 @@ use super::answers::{Answers, is_token};
 use super::error::AcmeError;
 use super::http::Client;
 use super::pair::Pair;
+use super::pending::Pending;
 use super::refusal::Refusal;
 use super::translate::{problem_of, translate};
+use crate::clock;
 use crate::domain::DomainName;
+use crate::fault;
 use crate::secrets::Secret;
 use crate::ui::Task;
 
@@ -62,12 +64,37 @@ impl Job<'_> {
 
     async fn issue_once(&self, account: &mut Account<'_>) -> Result<Pair, AcmeError> {
         let mut order = self.prove(account).await?;
+        let pending = account.keep(&order, self.names)?;
+        fault::point("ordered");
+        self.fetch(&mut order, pending).await
+    }
+
+    /// Finishes the order of an earlier run; `None` if the authority says that it leads nowhere.
+    pub async fn resume(&self, account: &Account<'_>, pending: Pending) -> Result<Option<Pair>, AcmeError> {
+        let work = async {
+            let mut order = account.again(&pending).await?;
+            self.fetch(&mut order, pending).await
+        };
+        match self.in_time(work).await {
+            Ok(pair) => Ok(Some(pair)),
+            Err(error @ (AcmeError::Unreachable { .. } | AcmeError::Limited { .. } | AcmeError::Slow { .. })) => {
+                Err(error)
+            }
+            Err(_) => Ok(None),
+        }
+    }
+
+    async fn fetch(&self, order: &mut Order, pending: Pending) -> Result<Pair, AcmeError> {
         self.task.note("fetching the certificate");
-        let key = order.finalize().await.map_err(|error| self.error(error))?;
-        self.wait(&mut order, "the certificate", OrderStatus::Valid).await?;
+        if order.state().status == OrderStatus::Ready {
+            let request = pending.request().map_err(|error| AcmeError::Key { what: error.to_string() })?;
+            order.finalize_csr(request.der()).await.map_err(|error| self.error(error))?;
+        }
+        self.wait(order, "the certificate", OrderStatus::Valid).await?;
+        fault::point("issued");
         let chain = order.certificate().await.map_err(|error| self.error(error))?;
         let fullchain_pem = chain.ok_or_else(|| self.protocol("a finished order has no certificate"))?;
-        Ok(Pair { fullchain_pem, privkey_pem: Secret::new(key) })
+        Ok(Pair { fullchain_pem, privkey_pem: Secret::new(pending.key) })
     }
 
     async fn rehearse_once(&self, account: &mut Account<'_>) -> Result<(), AcmeError> {
@@ -92,6 +119,7 @@ impl Job<'_> {
         let mut order = account.order(self.names).await?;
         // Their life ends with this function: the answers are removed, whatever happens.
         let mut answers = Answers::new(self.challenge_dir)?;
+        fault::point("order");
         self.answer(&mut order, &mut answers).await?;
         self.task.note("waiting for the authority's look at every name");
         match self.wait(&mut order, "its checks", OrderStatus::Ready).await {
@@ -143,7 +171,7 @@ impl Job<'_> {
                 }
                 _ => {}
             }
-            let asked = self.client.retry_after().map(|until| until.duration_since(Timestamp::now()));
+            let asked = self.client.retry_after().map(|until| until.duration_since(clock::now()));
             let asked = asked.and_then(|wait| Duration::try_from(wait).ok());
             let now = asked.unwrap_or(pause);
             if Instant::now() + now > deadline {

@@ -95,6 +95,11 @@ impl Certificate {
         })
     }
 
+    /// Whether the time in which it is valid has begun.
+    pub fn has_begun(&self, now: Timestamp) -> bool {
+        self.not_before <= now
+    }
+
     /// Whether it is time to renew: a third of the lifetime is left, or half of it if the lifetime is under 10 days.
     ///
     /// Let's Encrypt's own advice: <https://letsencrypt.org/docs/integration-guide/#when-to-renew>.

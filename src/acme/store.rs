@@ -32,6 +32,15 @@ impl Store {
         self.dir.join(Self::FILE)
     }
 
+    /// Fails if the disk has no room for another pair.
+    pub fn room(&self) -> Result<(), FileError> {
+        const LARGEST: usize = 32 * 1024;
+        if fs::access(&self.dir)?.is_none() {
+            fs::create_directory(&self.dir, private(0o700))?;
+        }
+        fs::room(&self.path(), LARGEST)
+    }
+
     /// Replaces the pair whole or not at all; the file is readable by its owner only.
     pub fn save(&self, pair: &Pair) -> Result<(), FileError> {
         if fs::access(&self.dir)?.is_none() {

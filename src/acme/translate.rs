@@ -8,6 +8,7 @@ use super::http::Client;
 use super::limit::Limit;
 use super::refusal::Refusal;
 use super::trouble::Trouble;
+use crate::clock;
 use crate::domain::DomainName;
 
 /// Says what an error means; `names` are those of the order, if it was about one.
@@ -27,7 +28,7 @@ pub(super) fn translate(error: Error, client: &Client, names: &[&DomainName]) ->
 
 /// No ACME answer; an edge server that says 429 without explanation still sets a limit.
 pub(super) fn unreachable(authority: Authority, trouble: Trouble) -> AcmeError {
-    let now = Timestamp::now();
+    let now = clock::now();
     match trouble {
         Trouble::Status { status: 429, retry_after } => {
             AcmeError::Limited { authority, limit: Limit::read("", retry_after), now }
@@ -46,7 +47,7 @@ pub(super) fn problem_of(
     let kind = problem.r#type.as_deref().unwrap_or_default();
     let kind = kind.rsplit(':').next().unwrap_or(kind);
     let detail = problem.detail.as_deref().unwrap_or_default();
-    let now = Timestamp::now();
+    let now = clock::now();
     if kind == "rateLimited" || problem.status == Some(429) {
         return AcmeError::Limited { authority, limit: Limit::read(detail, retry_after), now };
     }

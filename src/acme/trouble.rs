@@ -11,6 +11,12 @@ use jiff::Timestamp;
 /// Why there was no ACME answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Trouble {
+    /// This machine's clock, measured by the authority's.
+    #[error("this machine's clock is {} {} its own", amount(*ahead), if *ahead > 0 { "ahead of" } else { "behind" })]
+    Clock {
+        /// Seconds; negative if it is behind.
+        ahead: i64,
+    },
     /// The host name has no address.
     #[error("its host name was not found in DNS")]
     NoAddress,
@@ -82,6 +88,11 @@ impl Trouble {
     pub(super) fn hint(&self, host: &str) -> String {
         let (name, port) = host.rsplit_once(':').unwrap_or((host, "443"));
         match self {
+            Self::Clock { .. } => {
+                "set the clock with `sudo timedatectl set-ntp true`, look at it with `date -u`, then run the same \
+                                   command again"
+                    .to_owned()
+            }
             Self::NoAddress => format!("check the spelling of the directory URL, and DNS with `getent hosts {name}`"),
             Self::NotAUrl(_) => {
                 "Let's Encrypt's directory is https://acme-v02.api.letsencrypt.org/directory".to_owned()
@@ -99,6 +110,14 @@ impl Trouble {
                 format!("see what this machine gets from it with `curl -iv https://{host}/`")
             }
         }
+    }
+}
+
+/// `26 hours`, `100 days`.
+fn amount(seconds: i64) -> String {
+    match seconds.unsigned_abs() {
+        seconds @ ..172_800 => format!("{} hours", seconds / 3_600),
+        seconds => format!("{} days", seconds / 86_400),
     }
 }
 

@@ -3,10 +3,13 @@
 //! Every call has a time-out, and every failure is told with what the engine said. What exists is always inspected
 //! before it is made: engines before 25 make a second network of the same name without a word.
 
+mod compare;
 mod container;
 mod error;
 mod exec;
 mod image;
+mod inventory;
+mod lifecycle;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -16,15 +19,23 @@ use bollard::errors::Error as ApiError;
 use bollard::models::{Ipam, IpamConfig, NetworkCreateRequest, VolumeCreateRequest};
 use bollard::query_parameters::{InspectNetworkOptions, RemoveVolumeOptions};
 
+pub use compare::{Compared, Difference};
+pub(crate) use container::seed_name;
 pub use container::{Observed, RunState};
 pub use error::DockerError;
 pub use exec::Output;
 pub use image::ImageConfig;
+pub use inventory::{Inventory, Listed, Removed};
 
 /// Label on everything rcfed makes: the kind of the thing.
 pub const LABEL_SERVICE: &str = "io.rcfed.service";
 /// Label with the hash of what the thing was made from.
 pub const LABEL_HASH: &str = "io.rcfed.hash";
+
+/// Label with the reference of the image a container was made from.
+pub const LABEL_IMAGE: &str = "io.rcfed.image";
+/// Label with the hash of the files a container reads when it starts.
+pub const LABEL_READS: &str = "io.rcfed.reads";
 
 /// A connection to an engine.
 #[derive(Clone, Debug)]
@@ -65,6 +76,12 @@ impl Docker {
             .map_err(|error| DockerError::unreachable(&self.address, error))?;
         self.api = api;
         Ok(Engine { version: version.version.unwrap_or_default(), api: self.api.client_version().to_string() })
+    }
+
+    /// The directory with the engine's data.
+    pub async fn root_directory(&self) -> Result<String, DockerError> {
+        let info = self.api.info().await.map_err(|e| DockerError::call("ask about", "the engine", e))?;
+        Ok(info.docker_root_dir.unwrap_or_else(|| "/var/lib/docker".into()))
     }
 
     /// The labels of a network; `None` if there is none of that name.

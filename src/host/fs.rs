@@ -3,6 +3,9 @@
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::fault;
 
 /// Owner and permission bits of a file or directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -84,12 +87,26 @@ pub fn access(path: &Path) -> Result<Option<Access>, FileError> {
 /// Writes a file whole or not at all: a temporary file beside it, synced, renamed, and the directory synced.
 pub fn write(path: &Path, bytes: &[u8], access: Access) -> Result<(), FileError> {
     let temporary = beside(path);
-    let result = write_new(&temporary, bytes, access).and_then(|()| std::fs::rename(&temporary, path));
+    fault::point(format_args!("write:{}", path.display()));
+    let result = write_new(&temporary, bytes, access).and_then(|()| {
+        fault::point(format_args!("rename:{}", path.display()));
+        std::fs::rename(&temporary, path)
+    });
     if let Err(error) = result {
         let _ = std::fs::remove_file(&temporary);
         return Err(FileError::new("write", path, error));
     }
     path.parent().map_or(Ok(()), sync_directory)
+}
+
+/// Fails as [`write()`] would if the disk had no room for this many bytes; leaves nothing behind.
+pub fn room(path: &Path, bytes: usize) -> Result<(), FileError> {
+    let temporary = beside(path);
+    fault::point(format_args!("room:{}", path.display()));
+    let me = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    let result = write_new(&temporary, &vec![0; bytes], Access { mode: 0o600, uid: me.0, gid: me.1 });
+    let _ = std::fs::remove_file(&temporary);
+    result.map_err(|error| FileError::new("write", path, error))
 }
 
 /// Makes a directory with this owner and mode, and those above it with mode 0755.
@@ -113,9 +130,61 @@ pub fn remove(path: &Path) -> Result<(), FileError> {
     }
 }
 
+/// Puts a file in another's place.
+pub fn rename(from: &Path, to: &Path) -> Result<(), FileError> {
+    std::fs::rename(from, to).map_err(|error| FileError::new("put back", to, error))
+}
+
+/// Removes a directory with everything in it; that there is none is fine. Links are removed, not followed.
+pub fn remove_tree(path: &Path) -> Result<(), FileError> {
+    match std::fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(FileError::new("remove", path, error)),
+        _ => Ok(()),
+    }
+}
+
+/// Removes a directory if it is empty; returns whether it is gone.
+pub fn remove_empty(path: &Path) -> Result<bool, FileError> {
+    match std::fs::remove_dir(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+        Err(error) if matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::NotADirectory) => {
+            Ok(false)
+        }
+        Err(error) => Err(FileError::new("remove", path, error)),
+    }
+}
+
+/// The temporary files that killed runs of [`write()`] left beside a path. Nobody may be writing.
+pub fn unfinished(path: &Path) -> Vec<PathBuf> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Vec::new() };
+    let start = format!(".{}.", name.to_string_lossy());
+    let process = |file: &str| -> Option<()> {
+        let digits = file.strip_prefix(&start)?.strip_suffix(".new")?;
+        (!digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())).then_some(())
+    };
+    let entries = std::fs::read_dir(parent).into_iter().flatten().flatten();
+    let left = entries.filter(|entry| process(&entry.file_name().to_string_lossy()).is_some());
+    left.map(|entry| entry.path()).collect()
+}
+
+/// Copies a file with its owner and mode, whole or not at all, unless the copy is there already.
+pub fn back_up(path: &Path, backup: &Path) -> Result<(), FileError> {
+    if self::access(backup)?.is_some() {
+        return Ok(());
+    }
+    match (read(path)?, self::access(path)?) {
+        (Some(bytes), Some(access)) => write(backup, &bytes, access),
+        _ => Ok(()),
+    }
+}
+
 fn beside(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.{}.new", std::process::id()))
+    // Two steps may write the same file at the same time.
+    static WRITES: AtomicU32 = AtomicU32::new(0);
+    let number = WRITES.fetch_add(1, Ordering::Relaxed);
+    path.with_file_name(format!(".{name}.{}{number:06}.new", std::process::id()))
 }
 
 fn write_new(path: &Path, bytes: &[u8], access: Access) -> io::Result<()> {

@@ -2,12 +2,13 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
 
 use super::fs::FileError;
+use crate::clock;
 use crate::error::Explain;
 
 /// Held until dropped.
@@ -15,24 +16,48 @@ use crate::error::Explain;
 pub struct Lock(File);
 
 impl Lock {
-    /// Takes the lock, or says who has it. The directory above `path` must exist.
+    /// Takes the lock, or says who has it. Makes the directory of `path` if there is none.
     pub fn take(path: &Path, command: &str) -> Result<Self, LockError> {
         let failed = |source| LockError::File(FileError::new("lock", path, source));
-        let mut options = OpenOptions::new();
-        let mut file =
-            options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path).map_err(failed)?;
-        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
-            let mut holder = String::new();
-            let _ = file.read_to_string(&mut holder);
-            return Err(LockError::Held { holder: holder.trim().into() });
+        // The holder may be an uninstall that removes the file at its end: a lock on a file without a name is none.
+        for _ in 0..10 {
+            let Some(mut file) = open(path).map_err(failed)? else { continue };
+            if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+                let mut holder = String::new();
+                let _ = file.read_to_string(&mut holder);
+                return Err(LockError::Held { holder: holder.trim().into() });
+            }
+            let there = std::fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()));
+            let held = file.metadata().map_err(failed)?;
+            if there != Some((held.dev(), held.ino())) {
+                continue;
+            }
+            let since = clock::now().strftime("%Y-%m-%d %H:%M:%S UTC");
+            let holder = format!("`rcfed {command}` (process {}) since {since}\n", std::process::id());
+            file.set_len(0)
+                .and_then(|()| file.rewind())
+                .and_then(|()| file.write_all(holder.as_bytes()))
+                .map_err(failed)?;
+            return Ok(Self(file));
         }
-        let since = jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M:%S UTC");
-        let holder = format!("`rcfed {command}` (process {}) since {since}\n", std::process::id());
-        file.set_len(0)
-            .and_then(|()| file.rewind())
-            .and_then(|()| file.write_all(holder.as_bytes()))
-            .map_err(failed)?;
-        Ok(Self(file))
+        Err(failed(std::io::Error::other("it is removed again and again")))
+    }
+
+    /// Removes the lock's file, and only then lets it go: whoever opened it before finds that it has no name any more, and
+    /// whoever comes later makes a new one.
+    pub fn remove(self, path: &Path) -> Result<(), LockError> {
+        super::fs::remove(path).map_err(LockError::File)
+    }
+}
+
+/// `None` if the directory was removed in between.
+fn open(path: &Path) -> std::io::Result<Option<File>> {
+    if let Some(directory) = path.parent() {
+        std::fs::create_dir_all(directory)?;
+    }
+    match OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        opened => opened.map(Some),
     }
 }
 
@@ -77,6 +102,22 @@ mod tests {
         let error = Lock::take(&path, "init").unwrap_err().to_string();
         assert!(error.contains("`rcfed apply` (process "), "{error}");
         drop(first);
+        Lock::take(&path, "init").unwrap();
+    }
+
+    #[test]
+    fn a_lock_whose_file_was_removed_is_not_mistaken_for_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state/lock");
+        let first = Lock::take(&path, "uninstall").unwrap();
+        // Somebody opened the file while it was held, and gets its lock when it is let go.
+        let late = File::open(&path).unwrap();
+        first.remove(&path).unwrap();
+        flock(&late, FlockOperation::NonBlockingLockExclusive).unwrap();
+        let second = Lock::take(&path, "init").unwrap();
+        assert!(matches!(Lock::take(&path, "apply"), Err(LockError::Held { .. })));
+        drop(second);
+        std::fs::remove_dir_all(dir.path().join("state")).unwrap();
         Lock::take(&path, "init").unwrap();
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 use super::Host;
 use super::fs::{self, Access, FileError};
@@ -28,6 +29,9 @@ impl SecretStore {
 
     /// Keeps a value; a change of an existing one makes a new version.
     pub fn put(&self, name: SecretName, secret: &Secret) -> Result<(), FileError> {
+        // Several are made at once, and share the file of versions.
+        static WRITING: Mutex<()> = Mutex::new(());
+        let _writing = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
         let old = self.get(name)?;
         if old.as_ref() == Some(secret) {
             return Ok(());

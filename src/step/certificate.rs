@@ -2,6 +2,7 @@
 
 use super::State;
 use crate::acme::{self, AcmeError, Options};
+use crate::clock;
 use crate::dns::Lookup;
 use crate::error::{Error, Explain, Result};
 use crate::layout;
@@ -15,20 +16,24 @@ pub(super) fn inspect(machine: &Machine) -> Result<State> {
         Some(Ok(certificate)) if !certificate.covers(&machine.config.names.served()) => {
             State::Differs("it does not cover all names".into())
         }
-        Some(Ok(certificate)) if certificate.due(jiff::Timestamp::now()) => {
-            State::Differs("it is due for renewal".into())
-        }
+        Some(Ok(certificate)) if certificate.due(clock::now()) => State::Differs("it is due for renewal".into()),
+        Some(Ok(certificate)) if !certificate.has_begun(clock::now()) => State::Differs(format!(
+            "it is valid from {} on, and this machine's clock says {}",
+            certificate.not_before.strftime("%Y-%m-%d %H:%M UTC"),
+            clock::now().strftime("%Y-%m-%d %H:%M UTC")
+        )),
         Some(Ok(_)) => State::Current,
     })
 }
 
 pub(super) async fn apply(machine: &Machine) -> Result<String> {
-    let pair = match acme::obtain(&options(machine)?, &machine.config.names.served(), &machine.ui).await {
-        Ok(pair) => pair,
-        Err(error) => return Err(with_facts(machine, error).await),
-    };
-    acme::Store::new(machine.path(layout::CERTIFICATE)).save(&pair)?;
-    Ok(String::new())
+    let store = acme::Store::new(machine.path(layout::CERTIFICATE));
+    // A certificate that cannot be kept would count at the authority all the same.
+    store.room()?;
+    match acme::obtain(&options(machine)?, &store, &machine.config.names.served(), &machine.ui).await {
+        Ok(_) => Ok(String::new()),
+        Err(error) => Err(with_facts(machine, error).await),
+    }
 }
 
 /// Sets what DNS and port 80 say here beside each name the authority refused: it is either the cause, or proof that the

@@ -1,25 +1,31 @@
 //! Containers, volumes and the network.
 
-use super::State;
+use std::path::PathBuf;
+
+use super::{State, previous, replace};
 use crate::config::Service;
-use crate::deployment::Deployment;
 use crate::error::{Error, Result};
-use crate::host::docker::{LABEL_SERVICE, RunState};
+use crate::host::docker::{Compared, LABEL_SERVICE, Observed, RunState};
 use crate::machine::Machine;
+use crate::ran::Image;
 use crate::topology::{NETWORK, Volume};
+use crate::ui::Task;
 
 pub(super) async fn inspect(machine: &Machine, service: Service) -> Result<State> {
     let name = service.container();
-    let Some(observed) = machine.observe(service).await? else { return Ok(State::Absent) };
-    if observed.service.as_deref() != Some(service.name()) {
+    let observed = machine.observe(service).await?;
+    if observed.as_ref().is_some_and(|container| container.service.as_deref() != Some(service.name())) {
         return Ok(State::Foreign(format!("a container `{name}` exists that rcfed did not make")));
     }
-    let wanted = machine.topology.container(service).map(|c| c.hash());
-    let image = machine.image(service).await?.map(|image| image.id);
-    Ok(if observed.hash != wanted {
-        State::Differs("its configuration".into())
-    } else if image.as_ref() != Some(&observed.image) {
-        State::Differs("its image".into())
+    if replace::interrupted(machine, service).await? {
+        return Ok(State::Differs("a replacement that was interrupted".into()));
+    }
+    let Some(observed) = observed else { return Ok(State::Absent) };
+    let compared = compare(machine, service).await?.unwrap_or_default();
+    Ok(if !compared.differences.is_empty() {
+        State::Differs(compared.words())
+    } else if let (RunState::Running, Some(file)) = (&observed.state, read_changed(machine, &observed, service)?) {
+        State::Differs(format!("it was started with another {}", file.display()))
     } else if observed.state != RunState::Running {
         State::Differs("it does not run".into())
     } else {
@@ -27,24 +33,49 @@ pub(super) async fn inspect(machine: &Machine, service: Service) -> Result<State
     })
 }
 
-pub(super) async fn apply(machine: &Machine, service: Service) -> Result<String> {
-    let name = service.container();
-    let Some(wanted) = machine.topology.container(service) else { return Ok(String::new()) };
+/// A file that was changed by hand when the container read it. What the gateway reads is the affair of its reload.
+fn read_changed(machine: &Machine, observed: &Observed, service: Service) -> Result<Option<PathBuf>> {
+    if service == Service::Gateway {
+        return Ok(None);
+    }
+    previous::read_changed(machine, service, Some(&observed.started_at))
+}
+
+/// In what the container differs from the wanted one; `None` if there is none.
+pub(crate) async fn compare(machine: &Machine, service: Service) -> Result<Option<Compared>> {
+    let Some(wanted) = machine.topology.container(service) else { return Ok(None) };
+    let image = machine.image(service).await?.map(|image| image.id);
+    let reference = machine.reference(service)?;
+    Ok(machine.docker.compare(wanted, image.as_deref(), &reference, &machine.host.root).await?)
+}
+
+pub(super) async fn apply(machine: &Machine, service: Service, task: &Task) -> Result<String> {
     let Some(image) = machine.image(service).await? else {
+        let name = service.container();
         return Err(Error::new(format!("there is no image for {name}"), "run `sudo rcfed apply`"));
     };
-    let observed = machine.observe(service).await?;
-    let same = observed.as_ref().is_some_and(|c| c.hash.as_deref() == Some(&wanted.hash()) && c.image == image.id);
-    if !same {
-        machine.docker.remove_container(&name).await?;
-        machine.docker.create_container(wanted, &image.id, &machine.host.root).await?;
+    let image = Image { reference: machine.reference(service)?, id: image.id };
+    let interrupted = replace::tidy(machine, service, task).await?;
+    let Some(observed) = machine.observe(service).await? else {
+        replace::create(machine, service, image, task).await?;
+        return Ok(String::new());
+    };
+    let compared = compare(machine, service).await?.unwrap_or_default();
+    if compared.differences.is_empty()
+        && observed.state == RunState::Running
+        && let Some(file) = read_changed(machine, &observed, service)?
+    {
+        machine.docker.restart_container(&service.container()).await?;
+        previous::forget(machine, service)?;
+        return Ok(format!("started again with {}", file.display()));
     }
-    if matches!(service, Service::Homeserver | Service::Rocketchat) {
-        // From its first start on others may know this server by its name, even if this run ends here.
-        Deployment::of(&machine.config).keep(&machine.host)?;
+    // One whose network was removed says nothing of it, and cannot be started any more.
+    let starts = compared.differences.is_empty() && replace::start(machine, service, image.clone()).await.is_ok();
+    if !starts {
+        let what = replace::Replacement { old: &observed, image, interrupted };
+        replace::replace(machine, service, what, task).await?;
     }
-    machine.docker.start_container(&name).await?;
-    Ok(String::new())
+    Ok(compared.words())
 }
 
 pub(super) async fn inspect_network(machine: &Machine) -> Result<State> {

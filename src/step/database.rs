@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::State;
 use super::ready::Watch;
+use super::{State, dump, replace};
 use crate::config::Service;
 use crate::error::{Error, Result};
 use crate::machine::Machine;
@@ -33,17 +33,22 @@ pub(super) async fn apply(machine: &Machine, service: Service, task: &Task) -> R
             Service::Mongodb => mongodb_next(machine).await?,
             _ => postgres_next(machine).await?,
         };
-        let Some(waiting) = step else { return Ok(String::new()) };
+        let Some(waiting) = step else {
+            replace::settled(machine, service)?;
+            return Ok(String::new());
+        };
         task.note(waiting);
-        watch.look(machine).await?;
+        if let Err(error) = watch.look(machine).await {
+            return Err(dump::stopped(machine, service, error).await?);
+        }
         tokio::time::sleep(Duration::from_millis(400)).await;
     }
 }
 
+/// Asked as Rocket.Chat's user, so that one start of mongosh, which is slow, tells about the replica set and the user.
 async fn mongodb_ready(machine: &Machine) -> Result<bool> {
-    let Ok(hello) = mongo(machine, None, &json!({"hello": 1})).await? else { return Ok(false) };
-    let primary = hello["setName"] == "rs0" && hello["isWritablePrimary"] == true;
-    Ok(primary && mongo(machine, Some("rocketchat"), &json!({"ping": 1})).await?.is_ok())
+    let Ok(hello) = mongo(machine, Some("rocketchat"), &json!({"hello": 1})).await? else { return Ok(false) };
+    Ok(hello["setName"] == "rs0" && hello["isWritablePrimary"] == true)
 }
 
 /// Does the next thing that is missing; `None` when nothing is, else what is being waited for.
@@ -85,7 +90,7 @@ async fn mongodb_next(machine: &Machine) -> Result<Option<String>> {
 ///
 /// A string `"@name@"` in the command is the content of that mounted file, read by mongosh, so that no password stands
 /// in the arguments. `Err` holds MongoDB's words.
-async fn mongo(machine: &Machine, user: Option<&str>, command: &Value) -> Result<Result<Value, String>> {
+pub(crate) async fn mongo(machine: &Machine, user: Option<&str>, command: &Value) -> Result<Result<Value, String>> {
     let file = |user: &str| if user == "rcfed" { "mongo_admin" } else { "mongo_rocketchat" };
     let mut object = command.to_string();
     for name in ["mongo_admin", "mongo_rocketchat"] {
@@ -116,24 +121,48 @@ async fn mongo(machine: &Machine, user: Option<&str>, command: &Value) -> Result
 }
 
 async fn postgres_ready(machine: &Machine) -> Result<bool> {
-    let query = "SELECT pg_encoding_to_char(encoding) || ' ' || datcollate || ' ' || datctype FROM pg_database WHERE datname = 'homeserver'";
-    let Ok(answer) = psql(machine, &["-tAc", query]).await? else { return Ok(false) };
+    // As the homeserver itself, over the network: one program tells about role, password, database and collation.
+    let login = format!(
+        "PGPASSWORD=$(cat /run/rcfed/postgres_homeserver) psql -X -h 127.0.0.1 -U homeserver -d homeserver -tAc \"{COLLATION}\""
+    );
+    let command = ["sh", "-c", &login];
+    match machine.docker.exec(&Service::Postgres.container(), &command, Duration::from_secs(30)).await {
+        Ok(output) if output.code == 0 => collation(&output.stdout),
+        _ => {
+            // Not as wanted; but a database that somebody else made is to be told from one that is missing.
+            let Ok(answer) = psql(machine, &["-tAc", COLLATION]).await? else { return Ok(false) };
+            collation(&answer).and(Ok(false))
+        }
+    }
+}
+
+const COLLATION: &str = "SELECT pg_encoding_to_char(encoding) || ' ' || datcollate || ' ' || datctype FROM pg_database WHERE datname = 'homeserver'";
+
+/// Whether the database is there; an error if it is one the homeserver refuses.
+fn collation(answer: &str) -> Result<bool> {
     match answer.trim() {
         "" => Ok(false),
-        "UTF8 C C" => {
-            let login = [
-                "sh",
-                "-c",
-                "PGPASSWORD=$(cat /run/rcfed/postgres_homeserver) psql -h 127.0.0.1 -U homeserver -d homeserver -tAc 'SELECT 1'",
-            ];
-            let output = machine.docker.exec(&Service::Postgres.container(), &login, Duration::from_secs(30)).await;
-            Ok(output.is_ok_and(|o| o.code == 0))
-        }
+        "UTF8 C C" => Ok(true),
         other => Err(Error::new(
             format!("the homeserver's database has encoding and collation `{other}`, not `UTF8 C C`"),
             "it was not made by rcfed: move its volume `rcfed-postgres` away, or restore a dump into an empty one",
         )),
     }
+}
+
+/// Whether the homeserver's role may log in with the password mounted into the container; `Err` holds PostgreSQL's words.
+pub(crate) async fn homeserver_login(machine: &Machine) -> Result<Result<(), String>> {
+    let login = [
+        "sh",
+        "-c",
+        "PGPASSWORD=$(cat /run/rcfed/postgres_homeserver) psql -h 127.0.0.1 -U homeserver -d homeserver -tAc 'SELECT 1'",
+    ];
+    let output = machine.docker.exec(&Service::Postgres.container(), &login, Duration::from_secs(30)).await;
+    Ok(match output {
+        Ok(output) if output.code == 0 => Ok(()),
+        Ok(output) => Err(output.stderr.trim().to_string()),
+        Err(error) => Err(error.to_string()),
+    })
 }
 
 async fn postgres_next(machine: &Machine) -> Result<Option<String>> {
@@ -145,7 +174,7 @@ async fn postgres_next(machine: &Machine) -> Result<Option<String>> {
 }
 
 /// Runs psql as the database's own user over its socket; `Err` holds PostgreSQL's words.
-async fn psql(machine: &Machine, arguments: &[&str]) -> Result<Result<String, String>> {
+pub(crate) async fn psql(machine: &Machine, arguments: &[&str]) -> Result<Result<String, String>> {
     let mut command = vec!["psql", "-X", "-q", "-U", "postgres", "-d", "postgres"];
     command.extend(arguments);
     let output = match machine.docker.exec(&Service::Postgres.container(), &command, Duration::from_secs(30)).await {

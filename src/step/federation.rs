@@ -7,9 +7,11 @@ use serde_json::{Value, json};
 
 use super::State;
 use super::account;
+use crate::clock;
 use crate::config::{Apex, Profile, Service};
 use crate::error::{Error, Result};
 use crate::host::fs::{self, Access};
+use crate::layout;
 use crate::machine::Machine;
 use crate::secrets::SecretName;
 use crate::ui::Task;
@@ -29,18 +31,16 @@ pub struct Verdict {
     pub at: String,
 }
 
-const VERDICT: &str = "/var/lib/rcfed/federation.json";
-
 impl Verdict {
     /// The last verdict, if there is one.
     pub fn load(machine: &Machine) -> Result<Option<Self>> {
-        let text = fs::read_text(&machine.path(VERDICT))?;
+        let text = fs::read_text(&machine.path(layout::VERDICT))?;
         Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
     }
 
     fn store(&self, machine: &Machine) -> Result<()> {
         let text = serde_json::to_vec_pretty(self).unwrap_or_default();
-        Ok(fs::write(&machine.path(VERDICT), &text, Access::root(0o644))?)
+        Ok(fs::write(&machine.path(layout::VERDICT), &text, Access::root(0o644))?)
     }
 }
 
@@ -66,7 +66,7 @@ pub(super) async fn apply(machine: &Machine, task: &Task) -> Result<String> {
     };
     task.note("sending a message");
     client.send_and_delete(machine.config.admin.username.as_str()).await?;
-    let at = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let at = clock::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let mut verdict = Verdict { federation: "valid".into(), words: String::new(), hint: None, message_sent: true, at };
     if machine.config.profile == Profile::Native {
         verdict.words = "Rocket.Chat federates by itself".into();
@@ -131,7 +131,8 @@ async fn whoami(machine: &Machine) -> Result<()> {
     }
 }
 
-fn expected(machine: &Machine) -> Result<Vec<(&'static str, Value)>> {
+/// The settings that both sides must agree on, by Rocket.Chat's ids.
+pub(crate) fn expected(machine: &Machine) -> Result<Vec<(&'static str, Value)>> {
     let secret = |name| machine.secrets.get(name).map(|s| s.map(|s| s.expose().to_string()));
     Ok(vec![
         ("Federation_Matrix_enabled", json!(true)),

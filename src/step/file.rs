@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::State;
+use super::{State, previous};
 use crate::error::{Error, Result};
 use crate::host::fs::{self, Access};
 use crate::machine::Machine;
-use crate::receipt::Undo;
+use crate::receipt::{Receipt, Undo};
 use crate::render;
 use crate::secrets::Secret;
 use crate::topology::{Directory, File};
@@ -16,13 +16,13 @@ pub(super) fn inspect_directory(machine: &Machine, directory: &Directory) -> Res
     Ok(match fs::access(&path)? {
         None => State::Absent,
         Some(_) if !path.is_dir() => State::Foreign(format!("{} is not a directory", directory.path.display())),
-        Some(access) if access == wanted(machine, directory.access) => State::Current,
+        Some(access) if access == mine(directory.access) => State::Current,
         Some(_) => State::Differs("owner or mode".into()),
     })
 }
 
 pub(super) fn apply_directory(machine: &Machine, directory: &Directory) -> Result<String> {
-    fs::create_directory(&machine.path(&directory.path), wanted(machine, directory.access))?;
+    fs::create_directory(&machine.path(&directory.path), mine(directory.access))?;
     Ok(String::new())
 }
 
@@ -33,42 +33,44 @@ pub(super) fn inspect(machine: &Machine, file: &File) -> Result<State> {
     let Ok(text) = resolved(machine, file) else { return Ok(State::Differs("its secrets".into())) };
     Ok(match fs::read(&path)? {
         Some(bytes) if bytes != text.expose().as_bytes() => State::Differs("its content".into()),
-        Some(_) if access != wanted(machine, file.access) => State::Differs("owner or mode".into()),
+        Some(_) if access != mine(file.access) => State::Differs("owner or mode".into()),
         Some(_) => State::Current,
         None => State::Absent,
     })
 }
 
-pub(super) fn undo(machine: &Machine, file: &File) -> Result<Undo> {
-    let path = machine.path(&file.path);
-    if fs::access(&path)?.is_none() || path.starts_with(machine.path(crate::layout::STATE)) {
-        return Ok(Undo::RemoveFile { path: file.path.clone() });
+/// `remove`, unless the file is somebody else's, which will be put back.
+pub(super) fn undo(machine: &Machine, receipt: &Receipt, path: &Path, remove: Undo) -> Result<Undo> {
+    if receipt.owns(&remove) || fs::access(&machine.path(path))?.is_none() {
+        return Ok(remove);
     }
-    Ok(Undo::RestoreFile { path: file.path.clone(), backup: backup(&file.path) })
+    Ok(Undo::RestoreFile { path: path.into(), backup: backup(path) })
 }
 
 pub(super) fn apply(machine: &Machine, file: &File) -> Result<String> {
     let text = resolved(machine, file)?;
-    fs::write(&machine.path(&file.path), text.expose().as_bytes(), wanted(machine, file.access))?;
+    previous::keep(machine, file)?;
+    fs::write(&machine.path(&file.path), text.expose().as_bytes(), mine(file.access))?;
     Ok(String::new())
 }
 
 /// The file's text with the secrets in it.
-pub(super) fn resolved(machine: &Machine, file: &File) -> Result<Secret> {
+pub(crate) fn resolved(machine: &Machine, file: &File) -> Result<Secret> {
     let secret = |name| machine.secrets.get(name).ok().flatten();
     render::resolve(&file.text, &secret).map_err(|error| {
         Error::new(format!("could not fill in {}: {error}", file.path.display()), "run `sudo rcfed apply`")
     })
 }
 
-fn backup(path: &Path) -> PathBuf {
+/// Where the old content of a file is kept.
+pub(crate) fn backup(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(".before-rcfed");
     path.with_file_name(name)
 }
 
 /// Only root can give files away; without root (a test's own directory) they stay with who runs.
-fn wanted(_machine: &Machine, access: Access) -> Access {
+pub(super) fn mine(access: Access) -> Access {
     let me = rustix::process::geteuid();
     if me.is_root() { access } else { Access { uid: me.as_raw(), gid: rustix::process::getegid().as_raw(), ..access } }
 }

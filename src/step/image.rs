@@ -4,6 +4,7 @@ use super::State;
 use crate::compat;
 use crate::config::Service;
 use crate::error::{Error, Result};
+use crate::fault;
 use crate::host::docker::ImageConfig;
 use crate::machine::Machine;
 use crate::relay_image;
@@ -30,6 +31,7 @@ pub(super) async fn apply(machine: &Machine, service: Service, task: &Task) -> R
     if machine.image(service).await?.is_none() {
         machine.docker.pull(recorded.as_deref().unwrap_or(&reference), task).await?;
     }
+    fault::point(format_args!("pulled:{service}"));
     let Some(image) = machine.image(service).await? else {
         return Err(Error::new(
             format!("the engine pulled `{reference}` and then did not have it"),

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::State;
 use super::reload::{self, Part};
+use super::{State, dump, replace};
 use crate::config::Service;
 use crate::error::{Error, Result};
 use crate::host::docker::RunState;
@@ -18,12 +18,15 @@ pub(super) async fn apply(machine: &Machine, service: Service, task: &Task) -> R
     let mut watch = Watch::new(service);
     loop {
         if answers(machine, service).await? {
+            replace::settled(machine, service)?;
             return Ok(String::new());
         }
         if service == Service::Gateway {
-            reload::signal_if_other(machine, Part::Http).await?;
+            reload::reload_if_other(machine, Part::Http).await?;
         }
-        watch.look(machine).await?;
+        if let Err(error) = watch.look(machine).await {
+            return Err(dump::stopped(machine, service, error).await?);
+        }
         if let Some(line) = machine.docker.last_lines(&service.container(), 1).await?.pop() {
             task.note(line.chars().take(60).collect::<String>());
         }
@@ -60,7 +63,7 @@ impl Watch {
     }
 }
 
-async fn answers(machine: &Machine, service: Service) -> Result<bool> {
+pub(super) async fn answers(machine: &Machine, service: Service) -> Result<bool> {
     let (port, path) = match service {
         Service::Gateway => {
             return Ok(reload::loaded(machine, Part::Http).await? == reload::wanted(machine, Part::Http));

@@ -8,15 +8,16 @@ use std::time::{Duration, Instant};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use super::State;
-use crate::config::Service;
+use super::{State, previous};
+use crate::config::{Proxy, Service};
 use crate::error::{Error, Result};
+use crate::host::nginx;
 use crate::host::tls::served_certificate;
 use crate::machine::Machine;
 
 /// The two halves of the gateway's configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Part {
+pub(crate) enum Part {
     /// Port 80 and the unpublished listener.
     Http,
     /// Port 443.
@@ -24,6 +25,15 @@ pub(super) enum Part {
 }
 
 pub(super) async fn inspect(machine: &Machine) -> Result<State> {
+    let state = at_work(machine).await?;
+    // A change by hand leaves the digest as it was.
+    if state == State::Current && previous::read_changed(machine, Service::Gateway, None)?.is_some() {
+        return Ok(State::Differs("the gateway may work with files that were changed by hand".into()));
+    }
+    Ok(state)
+}
+
+async fn at_work(machine: &Machine) -> Result<State> {
     for part in [Part::Http, Part::Https] {
         if loaded(machine, part).await? != wanted(machine, part) {
             return Ok(State::Differs("the gateway works with another configuration".into()));
@@ -37,34 +47,53 @@ pub(super) async fn inspect(machine: &Machine) -> Result<State> {
 }
 
 pub(super) async fn apply(machine: &Machine) -> Result<String> {
-    machine.docker.signal(&Service::Gateway.container(), "HUP").await?;
+    reload(machine).await?;
+    if machine.config.proxy == Proxy::Host {
+        nginx::reload(&machine.host).await?;
+    }
     let deadline = Instant::now() + Duration::from_secs(15);
     // Twice in a row: for a moment old and new workers take turns.
     let mut seen_new = 0;
     while seen_new < 2 {
-        seen_new = if inspect(machine).await? == State::Current { seen_new + 1 } else { 0 };
+        seen_new = if at_work(machine).await? == State::Current { seen_new + 1 } else { 0 };
         if Instant::now() > deadline {
             let (seen, _) = machine.why_unwell(Service::Gateway).await?;
+            // It goes on with the old configuration; so that a restart does too, the old files come back.
+            previous::restore(machine, Service::Gateway)?;
             return Err(Error::new(
-                format!("the gateway did not take its new configuration: {seen}"),
+                format!("the gateway did not take its new configuration, and goes on with the old one: {seen}"),
                 "see `sudo rcfed logs gateway`",
             ));
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+    previous::forget(machine, Service::Gateway)?;
     Ok(String::new())
 }
 
-/// Sends HUP if the gateway answers, but with another configuration than the one on disk.
-pub(super) async fn signal_if_other(machine: &Machine, part: Part) -> Result<()> {
+/// Reloads if the gateway answers, but with another configuration than the one on disk.
+pub(super) async fn reload_if_other(machine: &Machine, part: Part) -> Result<()> {
     if loaded(machine, part).await?.is_some_and(|hash| Some(hash) != wanted(machine, part)) {
-        machine.docker.signal(&Service::Gateway.container(), "HUP").await?;
+        reload(machine).await?;
     }
     Ok(())
 }
 
+/// By nginx itself and not by a signal through the engine, which would take the container for one that somebody stopped
+/// by hand: it would not come back after a reboot (moby/moby#41302).
+async fn reload(machine: &Machine) -> Result<()> {
+    let name = Service::Gateway.container();
+    let command = ["nginx", "-c", "/run/rcfed/nginx.conf", "-s", "reload"];
+    let output = machine.docker.exec(&name, &command, Duration::from_secs(10)).await?;
+    if output.code == 0 {
+        return Ok(());
+    }
+    let said = output.stderr.trim().lines().last().unwrap_or("no reason given").to_string();
+    Err(Error::new(format!("the gateway refuses to reload: {said}"), "see `sudo rcfed logs gateway`"))
+}
+
 /// The hash of the configuration the gateway works with; `None` if it does not say.
-pub(super) async fn loaded(machine: &Machine, part: Part) -> Result<Option<String>> {
+pub(crate) async fn loaded(machine: &Machine, part: Part) -> Result<Option<String>> {
     let (port, path) = match part {
         Part::Http => (8008, "/rcfed/http"),
         Part::Https => (8010, "/"),
@@ -81,7 +110,7 @@ pub(super) async fn loaded(machine: &Machine, part: Part) -> Result<Option<Strin
 }
 
 /// The digest of the wanted configuration.
-pub(super) fn wanted(machine: &Machine, part: Part) -> Option<String> {
+pub(crate) fn wanted(machine: &Machine, part: Part) -> Option<String> {
     let digests = &machine.topology.digests;
     Some(if part == Part::Http { digests.http.clone() } else { digests.site.clone() })
 }
@@ -90,8 +119,14 @@ async fn serves_pair(machine: &Machine) -> Result<bool> {
     let store = crate::acme::Store::new(machine.path(crate::layout::CERTIFICATE));
     let Some(pair) = store.load()? else { return Ok(false) };
     let Ok(wanted) = CertificateDer::from_pem_slice(pair.fullchain_pem.as_bytes()) else { return Ok(false) };
-    let Some(base) = machine.url(Service::Gateway, 443).await? else { return Ok(false) };
-    let address = base.trim_start_matches("http://");
+    let address = match machine.config.proxy {
+        Proxy::Gateway => machine.url(Service::Gateway, 443).await?,
+        Proxy::Host => Some("127.0.0.1:443".into()),
+        // What that proxy shows is its own.
+        Proxy::None => return Ok(true),
+    };
+    let Some(address) = address else { return Ok(false) };
+    let address = address.trim_start_matches("http://");
     let name = machine.config.names.chat.as_str();
     for _ in 0..3 {
         if let Some(leaf) = served_certificate(address, name).await {

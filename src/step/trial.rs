@@ -23,10 +23,7 @@ pub(super) fn inspect(machine: &Machine, phase: Phase) -> Result<State> {
 }
 
 pub(super) async fn apply(machine: &Machine, phase: Phase) -> Result<String> {
-    let directory = PathBuf::from(layout::STATE).join(match phase {
-        Phase::Start => "trial-http",
-        Phase::Certified => "trial-https",
-    });
+    let directory = PathBuf::from(layout::STATE).join(format!("trial-{}", kind(phase)));
     let result = attempt(machine, phase, &directory).await;
     let _ = std::fs::remove_dir_all(machine.path(&directory));
     result
@@ -55,7 +52,7 @@ async fn attempt(machine: &Machine, phase: Phase, directory: &std::path::Path) -
     ];
     let mounts = mounts.map(|(path, target)| (path.to_string_lossy().into_owned(), target));
     let command = ["nginx", "-t", "-q", "-c", "/run/rcfed/nginx.conf"];
-    let output = machine.docker.run_once(&image.id, &command, &mounts).await?;
+    let output = machine.docker.run_once(&container(phase), &image.id, &command, &mounts).await?;
     if output.code != 0 {
         let said = output.stderr.trim().to_string();
         return Err(Error::new(
@@ -64,6 +61,19 @@ async fn attempt(machine: &Machine, phase: Phase, directory: &std::path::Path) -
         ));
     }
     Ok(String::new())
+}
+
+/// Names the trial of a phase.
+pub(super) fn kind(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Start => "http",
+        Phase::Certified => "https",
+    }
+}
+
+/// The name of the throw-away container.
+pub(super) fn container(phase: Phase) -> String {
+    format!("rcfed-trial-{}", kind(phase))
 }
 
 fn files(machine: &Machine, phase: Phase) -> impl Iterator<Item = &File> {

@@ -1,20 +1,41 @@
 //! What renews the certificate: a systemd timer, or cron where there is no systemd.
 
-use std::path::PathBuf;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
 
-use super::State;
+use sha2::{Digest, Sha256};
+
+use super::{State, file};
 use crate::error::{Error, Result};
 use crate::host::fs::{self, Access};
+use crate::host::systemd;
 use crate::machine::Machine;
+use crate::receipt::{Receipt, Thing, Undo};
+use crate::topology::hex;
 
 const SERVICE: &str = "/etc/systemd/system/rcfed-renew.service";
 const TIMER: &str = "/etc/systemd/system/rcfed-renew.timer";
 const CRON: &str = "/etc/cron.d/rcfed";
 
-/// The file whose removal ends the renewal.
-pub(super) fn path(machine: &Machine) -> PathBuf {
-    if systemd(machine) { TIMER.into() } else { CRON.into() }
+/// The unit's files and the directories they need, each with the way back.
+pub(super) fn things(machine: &Machine, receipt: &Receipt) -> Result<Vec<Thing>> {
+    let mut things = Vec::new();
+    for (path, text) in files(machine)? {
+        things.extend(missing_directories(machine, &path));
+        let remove = match systemd::runs(&machine.host) {
+            true => Undo::RemoveUnit { path: path.clone() },
+            false => Undo::RemoveFile { path: path.clone() },
+        };
+        let undo = file::undo(machine, receipt, &path, remove)?;
+        things.push(Thing { undo, sha256: Some(hex(&Sha256::digest(text))) });
+    }
+    Ok(things)
+}
+
+fn missing_directories(machine: &Machine, path: &Path) -> Vec<Thing> {
+    let missing = path.ancestors().skip(1).filter(|above| !machine.path(above).exists());
+    let mut things: Vec<Thing> = missing.map(|above| Undo::RemoveDirectory { path: above.into() }.into()).collect();
+    things.reverse();
+    things
 }
 
 pub(super) async fn inspect(machine: &Machine) -> Result<State> {
@@ -27,8 +48,8 @@ pub(super) async fn inspect(machine: &Machine) -> Result<State> {
         }
     }
     if state == State::Current
-        && systemd(machine)
-        && systemctl(&["is-active", "--quiet", "rcfed-renew.timer"]).await.is_err()
+        && systemd::runs(&machine.host)
+        && systemd::systemctl(&["is-active", "--quiet", "rcfed-renew.timer"]).await.is_err()
     {
         state = State::Differs("the timer does not run".into());
     }
@@ -48,17 +69,12 @@ pub(super) async fn apply(machine: &Machine) -> Result<String> {
         }
         fs::write(&path, text.as_bytes(), Access::root(0o644))?;
     }
-    if !systemd(machine) {
+    if !systemd::runs(&machine.host) {
         return Ok("cron, since there is no systemd".into());
     }
-    systemctl(&["daemon-reload"]).await?;
-    systemctl(&["enable", "--now", "rcfed-renew.timer"]).await?;
+    systemd::systemctl(&["daemon-reload"]).await?;
+    systemd::systemctl(&["enable", "--now", "rcfed-renew.timer"]).await?;
     Ok("systemd timer".into())
-}
-
-/// A machine booted with systemd has this directory (sd_booted(3)).
-fn systemd(machine: &Machine) -> bool {
-    machine.path("/run/systemd/system").is_dir()
 }
 
 fn files(machine: &Machine) -> Result<Vec<(PathBuf, String)>> {
@@ -66,7 +82,7 @@ fn files(machine: &Machine) -> Result<Vec<(PathBuf, String)>> {
         Error::new(format!("could not find this program's own path: {error}"), "check that /proc is mounted")
     })?;
     let program = program.display().to_string();
-    Ok(if systemd(machine) {
+    Ok(if systemd::runs(&machine.host) {
         vec![
             (SERVICE.into(), include_str!("../../templates/rcfed-renew.service").replace("@program@", &program)),
             (TIMER.into(), include_str!("../../templates/rcfed-renew.timer").into()),
@@ -82,17 +98,4 @@ fn files(machine: &Machine) -> Result<Vec<(PathBuf, String)>> {
 fn minute(machine: &Machine) -> String {
     let sum: u32 = machine.config.names.federated.as_str().bytes().map(u32::from).sum();
     (sum % 60).to_string()
-}
-
-async fn systemctl(arguments: &[&str]) -> Result<()> {
-    let run = tokio::process::Command::new("systemctl").args(arguments).output();
-    let output = tokio::time::timeout(Duration::from_secs(30), run).await;
-    let said = match output {
-        Ok(Ok(output)) if output.status.success() => return Ok(()),
-        Ok(Ok(output)) => String::from_utf8_lossy(&output.stderr).trim().to_string(),
-        Ok(Err(error)) => error.to_string(),
-        Err(_) => "no answer within 30 s".into(),
-    };
-    let command = format!("systemctl {}", arguments.join(" "));
-    Err(Error::new(format!("`{command}` failed: {said}"), format!("run `sudo {command}`, then the same command again")))
 }

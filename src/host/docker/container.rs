@@ -8,13 +8,13 @@ use bollard::models::{
     Mount as ApiMount, MountType, NetworkingConfig, PortBinding, RestartPolicy, RestartPolicyNameEnum,
 };
 use bollard::query_parameters::{
-    CreateContainerOptions, CreateContainerOptionsBuilder, InspectContainerOptions, KillContainerOptionsBuilder,
-    LogsOptionsBuilder, RemoveContainerOptionsBuilder, StartContainerOptions, StopContainerOptions,
-    UploadToContainerOptionsBuilder,
+    CreateContainerOptionsBuilder, InspectContainerOptions, LogsOptionsBuilder, UploadToContainerOptionsBuilder,
 };
 use futures_util::StreamExt;
 
-use super::{Docker, DockerError, LABEL_HASH, LABEL_SERVICE, absent};
+use super::{Docker, DockerError, LABEL_HASH, LABEL_IMAGE, LABEL_READS, LABEL_SERVICE, absent};
+use crate::config::Service;
+use crate::fault;
 use crate::topology::{Container, Mount, NETWORK, Source};
 
 /// What runs under a container's name.
@@ -26,6 +26,8 @@ pub struct Observed {
     pub service: Option<String>,
     /// Value of [`LABEL_HASH`].
     pub hash: Option<String>,
+    /// Value of [`LABEL_IMAGE`].
+    pub reference: Option<String>,
     /// Id of the image it was made from.
     pub image: String,
     /// Whether it runs.
@@ -49,6 +51,8 @@ pub enum RunState {
     Exited(i64, bool),
     /// The engine is starting it again and again.
     Restarting(i64),
+    /// Frozen by `docker pause`.
+    Paused,
     /// Running.
     Running,
 }
@@ -61,56 +65,46 @@ impl Docker {
         Ok(found.filter(|c| c.name.as_deref() == Some(&format!("/{name}"))).map(observe))
     }
 
-    /// Makes a container from an image id, without starting it. `root` stands in front of mounted paths.
-    pub async fn create_container(&self, wanted: &Container, image: &str, root: &Path) -> Result<(), DockerError> {
-        let name = wanted.service.container();
-        let failed = |error| DockerError::call("create the container", &name, error);
+    /// Makes a container called `name` from an image id, without starting it. `root` stands in front of mounted paths.
+    pub async fn create_container(
+        &self,
+        name: &str,
+        wanted: &Container,
+        (image, reference): (&str, &str),
+        root: &Path,
+    ) -> Result<(), DockerError> {
+        let failed = |error| DockerError::call("create the container", name, error);
+        let body = body(wanted, image, reference, root);
         if !wanted.seeds.is_empty() {
-            self.seed(wanted, image, root).await?;
+            self.seed(wanted, body.clone()).await?;
         }
-        let options = CreateContainerOptionsBuilder::default().name(&name).build();
-        self.api.create_container(Some(options), body(wanted, image, root)).await.map_err(failed)?;
+        let options = CreateContainerOptionsBuilder::default().name(name).build();
+        self.api.create_container(Some(options), body).await.map_err(failed)?;
+        fault::point(format_args!("created:{name}"));
         Ok(())
     }
 
     /// Makes directories in a container's volumes, through one that is never started: the engine writes into no container
     /// whose root is read-only.
-    async fn seed(&self, wanted: &Container, image: &str, root: &Path) -> Result<(), DockerError> {
+    async fn seed(&self, wanted: &Container, mut writable: ContainerCreateBody) -> Result<(), DockerError> {
         let name = wanted.service.container();
         let failed = |error| DockerError::call("prepare the volume", &name, error);
-        let mut writable = body(wanted, image, root);
         writable.host_config = writable.host_config.map(|host| HostConfig { readonly_rootfs: Some(false), ..host });
-        let helper = self.api.create_container(None::<CreateContainerOptions>, writable).await.map_err(failed)?;
+        // By its name one that a killed run left is found again.
+        let helper = seed_name(wanted.service);
+        self.remove_container(&helper).await?;
+        writable.labels = Some(HashMap::from([(LABEL_SERVICE.into(), "seed".into())]));
+        let options = CreateContainerOptionsBuilder::default().name(&helper).build();
+        self.api.create_container(Some(options), writable).await.map_err(failed)?;
+        fault::point(format_args!("seed:{name}"));
         let tar = seeds(wanted).map_err(|e| failed(e.into()));
         let options = UploadToContainerOptionsBuilder::default().path("/").build();
         let sent = match tar {
-            Ok(tar) => self.api.upload_to_container(&helper.id, Some(options), bollard::body_full(tar.into())).await,
-            Err(error) => return self.remove_container(&helper.id).await.and(Err(error)),
+            Ok(tar) => self.api.upload_to_container(&helper, Some(options), bollard::body_full(tar.into())).await,
+            Err(error) => return self.remove_container(&helper).await.and(Err(error)),
         };
-        self.remove_container(&helper.id).await?;
+        self.remove_container(&helper).await?;
         sent.map_err(failed)
-    }
-
-    /// Starts a container; that it runs already is fine.
-    pub async fn start_container(&self, name: &str) -> Result<(), DockerError> {
-        let started = self.api.start_container(name, None::<StartContainerOptions>).await;
-        started.map_err(|e| DockerError::call("start the container", name, e))
-    }
-
-    /// Stops and removes a container; that there is none is fine. Its named volumes stay.
-    pub async fn remove_container(&self, name: &str) -> Result<(), DockerError> {
-        let stopped = absent(self.api.stop_container(name, None::<StopContainerOptions>).await);
-        stopped.map_err(|e| DockerError::call("stop the container", name, e))?;
-        let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
-        let removed = absent(self.api.remove_container(name, Some(options)).await);
-        removed.map(|_| ()).map_err(|e| DockerError::call("remove the container", name, e))
-    }
-
-    /// Sends a signal to a container's first process.
-    pub async fn signal(&self, name: &str, signal: &str) -> Result<(), DockerError> {
-        let options = KillContainerOptionsBuilder::default().signal(signal).build();
-        let sent = self.api.kill_container(name, Some(options)).await;
-        sent.map_err(|e| DockerError::call("signal the container", name, e))
     }
 
     /// The last lines a container printed, at most `lines`.
@@ -144,7 +138,12 @@ impl Docker {
     }
 }
 
-fn body(wanted: &Container, image: &str, root: &Path) -> ContainerCreateBody {
+/// The name of the container through which a service's volume is prepared.
+pub(crate) fn seed_name(service: Service) -> String {
+    format!("{}-seed", service.container())
+}
+
+pub(super) fn body(wanted: &Container, image: &str, reference: &str, root: &Path) -> ContainerCreateBody {
     let service = wanted.service;
     let ports: HashMap<_, _> = wanted
         .ports
@@ -171,6 +170,7 @@ fn body(wanted: &Container, image: &str, root: &Path) -> ContainerCreateBody {
         tmpfs: Some(wanted.tmpfs.clone().into_iter().collect()),
         group_add: Some(wanted.groups.iter().map(ToString::to_string).collect()),
         network_mode: Some(NETWORK.into()),
+        memory: wanted.memory.map(|mib| i64::from(mib) * 1024 * 1024),
         ..Default::default()
     };
     let endpoint = EndpointSettings { aliases: Some(vec![service.name().into()]), ..Default::default() };
@@ -183,7 +183,12 @@ fn body(wanted: &Container, image: &str, root: &Path) -> ContainerCreateBody {
         start_period: Some(i64::from(wanted.health.start_period) * SECOND),
         ..Default::default()
     };
-    let labels = [(LABEL_SERVICE, service.name().to_string()), (LABEL_HASH, wanted.hash())];
+    let labels = [
+        (LABEL_SERVICE, service.name().to_string()),
+        (LABEL_HASH, wanted.hash()),
+        (LABEL_IMAGE, reference.to_string()),
+        (LABEL_READS, wanted.reads.clone()),
+    ];
     ContainerCreateBody {
         image: Some(image.into()),
         hostname: Some(service.name().into()),
@@ -250,6 +255,7 @@ fn observe(container: ContainerInspectResponse) -> Observed {
     let run = match status.as_str() {
         "created" => RunState::Created,
         "restarting" => RunState::Restarting(code),
+        "paused" => RunState::Paused,
         "running" => RunState::Running,
         _ => RunState::Exited(code, state.oom_killed.unwrap_or_default()),
     };
@@ -257,6 +263,7 @@ fn observe(container: ContainerInspectResponse) -> Observed {
         id: container.id.unwrap_or_default(),
         service: labels.get(LABEL_SERVICE).cloned(),
         hash: labels.get(LABEL_HASH).cloned(),
+        reference: labels.get(LABEL_IMAGE).cloned(),
         image: container.image.unwrap_or_default(),
         state: run,
         address,

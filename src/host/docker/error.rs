@@ -3,6 +3,7 @@
 use bollard::errors::Error as ApiError;
 
 use crate::error::Explain;
+use crate::host::fs::FileError;
 
 /// An engine that did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +20,12 @@ pub enum DockerError {
         /// HTTP status of the answer; 0 without one.
         status: u16,
     },
+    /// A file on this side could not be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The engine ended while it was asked. Which of many questions met that is chance, and is not told.
+    #[error("Docker went away in the middle of the work")]
+    Gone,
     /// Nobody answers at the address.
     #[error("Docker does not answer at {address}: {said}")]
     Unreachable {
@@ -37,7 +44,14 @@ pub enum DockerError {
 
 impl DockerError {
     pub(super) fn call(what: &'static str, subject: &str, error: ApiError) -> Self {
+        if is_broken(&error) {
+            return Self::Gone;
+        }
         let (mut said, status) = said(error);
+        // hyper's words for a stream that ended too early, of which only the text gets here.
+        if status == 0 && said.contains("error reading a body from connection") {
+            return Self::Gone;
+        }
         let late = ["Client.Timeout exceeded", "context deadline exceeded", "i/o timeout"];
         if what == "pull" && late.iter().any(|sign| said.contains(sign)) {
             // Which of its wordings the engine uses is chance.
@@ -59,11 +73,17 @@ impl Explain for DockerError {
             {
                 "see who holds the port with `ss -ltnp`, stop it, then run the same command again".into()
             }
-            Self::Call { said, .. } if said.contains("no space left") => {
+            Self::Call { said, .. } if said.to_lowercase().contains("no space left") => {
                 "make room on the disk that holds Docker's data (`docker system df`, `df -h`)".into()
             }
             Self::Call { what: "pull", subject, said, status } => pull_hint(subject, said, *status),
             Self::Call { .. } => "look at the engine's log with `journalctl -u docker -n 50`".into(),
+            Self::File(error) => return error.hint(),
+            Self::Gone => {
+                "see `systemctl status docker`, start it with `sudo systemctl start docker`, then run the same \
+                                 command again: it goes on where this stopped"
+                    .into()
+            }
             Self::Unreachable { said, .. } if said.contains("ermission denied") => {
                 "run it as root: put `sudo` in front of the command".into()
             }
@@ -71,6 +91,32 @@ impl Explain for DockerError {
             Self::Silent { .. } => "restart it with `sudo systemctl restart docker`".into(),
         })
     }
+}
+
+/// Whether the connection to the engine could not be made, or broke.
+fn is_broken(error: &ApiError) -> bool {
+    if matches!(error, ApiError::SocketNotFoundError(_)) {
+        return true;
+    }
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if error.is::<hyper::Error>() {
+            return true;
+        }
+        if let Some(error) = error.downcast_ref::<std::io::Error>() {
+            use std::io::ErrorKind as Kind;
+            let broken =
+                [Kind::BrokenPipe, Kind::ConnectionRefused, Kind::ConnectionReset, Kind::NotFound, Kind::UnexpectedEof];
+            if broken.contains(&error.kind()) {
+                return true;
+            }
+            // An `io::Error` made from another error has that one's source, and not itself, as its source.
+            cause = error.get_ref().map(|inner| inner as &(dyn std::error::Error + 'static));
+            continue;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// What to do about an image that did not come, by the engine's words.

@@ -1,15 +1,21 @@
 //! Commands inside a running container.
 
 use std::collections::HashMap;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::time::Duration;
 
 use bollard::container::LogOutput;
 use bollard::exec::StartExecResults;
 use bollard::models::{ContainerCreateBody, ExecConfig, HostConfig};
-use bollard::query_parameters::{CreateContainerOptions, StartContainerOptions, WaitContainerOptions};
+use bollard::query_parameters::{CreateContainerOptionsBuilder, StartContainerOptions, WaitContainerOptions};
 use futures_util::StreamExt;
 
 use super::{Docker, DockerError, LABEL_SERVICE};
+use crate::fault;
+use crate::host::fs::FileError;
+use crate::ui::Task;
 
 /// What a command printed, and how it ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,11 +65,77 @@ impl Docker {
 }
 
 impl Docker {
+    /// Runs a command in a container and writes what it prints to a file: 0600, synced, and there only if the command
+    /// ended well. At most six hours; the task shows the bytes.
+    pub async fn exec_to_file(
+        &self,
+        container: &str,
+        command: &[&str],
+        path: &Path,
+        task: &Task,
+    ) -> Result<(), DockerError> {
+        const LIMIT: Duration = Duration::from_secs(6 * 60 * 60);
+        let failed = |error| DockerError::call("run a command in", container, error);
+        let kept = |error| DockerError::File(FileError::new("write", path, error));
+        let said =
+            |said: String| DockerError::Call { what: "run a command in", subject: container.into(), said, status: 0 };
+        let part = path.with_extension("part");
+        let config = ExecConfig {
+            cmd: Some(command.iter().map(ToString::to_string).collect()),
+            attach_stdout: Some(true),
+            attach_stderr: Some(true),
+            ..Default::default()
+        };
+        let run = async {
+            fault::point(format_args!("write:{}", path.parent().unwrap_or(path).display()));
+            let mut options = std::fs::OpenOptions::new();
+            let file = options.write(true).create(true).truncate(true).mode(0o600).open(&part);
+            let mut file = std::io::BufWriter::new(file.map_err(kept)?);
+            let exec = self.api.create_exec(container, config).await.map_err(failed)?;
+            let started = self.api.start_exec(&exec.id, None).await.map_err(failed)?;
+            let (mut bytes, mut stderr) = (0_u64, Vec::new());
+            if let StartExecResults::Attached { mut output, .. } = started {
+                while let Some(part) = output.next().await {
+                    match part.map_err(failed)? {
+                        LogOutput::StdErr { message } => stderr.extend_from_slice(&message),
+                        other => {
+                            let message = other.into_bytes();
+                            bytes += message.len() as u64;
+                            file.write_all(&message).map_err(kept)?;
+                            task.note(format!("{} MB", bytes / 1_000_000));
+                        }
+                    }
+                }
+            }
+            let code = self.api.inspect_exec(&exec.id).await.map_err(failed)?.exit_code.unwrap_or(-1);
+            if code != 0 || bytes == 0 {
+                let words = String::from_utf8_lossy(&stderr).trim().to_string();
+                return Err(said(format!("`{}` ended with exit code {code}: {words}", command[0])));
+            }
+            let file = file.into_inner().map_err(|e| kept(e.into_error()))?;
+            file.sync_all().map_err(kept)?;
+            fault::point("part");
+            std::fs::rename(&part, path).map_err(kept)?;
+            let directory = path.parent().map_or(Ok(()), |parent| std::fs::File::open(parent)?.sync_all());
+            directory.map_err(kept)
+        };
+        let result = tokio::time::timeout(LIMIT, run).await;
+        let result = result.unwrap_or_else(|_| Err(said("it did not end within 6 hours".into())));
+        if result.is_err() {
+            let _ = std::fs::remove_file(&part);
+        }
+        result
+    }
+}
+
+impl Docker {
     /// Runs a command in a throw-away container without a network and waits for it, at most a minute.
     ///
-    /// `mounts` are paths of this machine and where they appear, read-only.
+    /// `mounts` are paths of this machine and where they appear, read-only. One of that `name` that a killed run left is
+    /// removed.
     pub async fn run_once(
         &self,
+        name: &str,
         image: &str,
         command: &[&str],
         mounts: &[(String, &str)],
@@ -82,21 +154,24 @@ impl Docker {
             }),
             ..Default::default()
         };
-        let created = self.api.create_container(None::<CreateContainerOptions>, body).await.map_err(failed)?;
+        self.remove_container(name).await?;
+        let options = CreateContainerOptionsBuilder::default().name(name).build();
+        self.api.create_container(Some(options), body).await.map_err(failed)?;
+        fault::point(format_args!("created:{name}"));
         let run = async {
-            self.api.start_container(&created.id, None::<StartContainerOptions>).await.map_err(failed)?;
-            let mut wait = self.api.wait_container(&created.id, None::<WaitContainerOptions>);
+            self.api.start_container(name, None::<StartContainerOptions>).await.map_err(failed)?;
+            let mut wait = self.api.wait_container(name, None::<WaitContainerOptions>);
             let code = match wait.next().await {
                 Some(Ok(end)) => end.status_code,
                 Some(Err(bollard::errors::Error::DockerContainerWaitError { code, .. })) => code,
                 Some(Err(error)) => return Err(failed(error)),
                 None => -1,
             };
-            let lines = self.last_lines(&created.id, 20).await?.join("\n");
+            let lines = self.last_lines(name, 20).await?.join("\n");
             Ok(Output { code, stdout: String::new(), stderr: lines })
         };
         let answer = tokio::time::timeout(Duration::from_secs(60), run).await;
-        self.remove_container(&created.id).await?;
+        self.remove_container(name).await?;
         answer.unwrap_or_else(|_| {
             let said = format!("`{}` did not end within 60 s", command.join(" "));
             Err(DockerError::Call { what: "try a command with", subject: image.into(), said, status: 0 })

@@ -22,6 +22,8 @@ pub struct ImageConfig {
     pub program: Vec<String>,
     /// The user it runs as; empty for root.
     pub user: String,
+    /// Its variables, `NAME=value`.
+    pub env: Vec<String>,
 }
 
 impl Docker {
@@ -38,6 +40,7 @@ impl Docker {
                 architecture: image.architecture.unwrap_or_default(),
                 program,
                 user: config.user.unwrap_or_default(),
+                env: config.env.unwrap_or_default(),
             }
         }))
     }

@@ -1,0 +1,93 @@
+//! A file in the machine's own nginx. Tried before it is loaded, taken back at once if nginx refuses it: other people's
+//! sites live there.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::State;
+use crate::error::{Error, Result};
+use crate::host::fs::{self, Access};
+use crate::host::nginx;
+use crate::machine::Machine;
+use crate::receipt::{Thing, Undo};
+use crate::render::{Phase, Site};
+use crate::topology::hex;
+use sha2::{Digest, Sha256};
+
+/// The first words of every file that rcfed puts there.
+const OURS: &str = "# Written by rcfed";
+
+pub(super) fn things(machine: &Machine, phase: Phase) -> Result<Vec<Thing>> {
+    let site = site(machine, phase)?;
+    let undo = Undo::RemoveSite { path: site.path.into() };
+    Ok(vec![Thing { undo, sha256: Some(hex(&Sha256::digest(text(machine, site)))) }])
+}
+
+pub(super) async fn inspect(machine: &Machine, phase: Phase) -> Result<State> {
+    let site = site(machine, phase)?;
+    let Some(there) = fs::read_text(&machine.path(site.path))? else { return Ok(State::Absent) };
+    if !there.starts_with(OURS) {
+        return Ok(State::Foreign(format!("a file `{}` exists that rcfed did not write", site.path)));
+    }
+    if there != text(machine, site) {
+        return Ok(State::Differs("its content".into()));
+    }
+    Ok(match loaded(machine, site).await {
+        true => State::Current,
+        false => State::Differs("nginx has not loaded it".into()),
+    })
+}
+
+pub(super) async fn apply(machine: &Machine, phase: Phase) -> Result<String> {
+    let site = site(machine, phase)?;
+    let path = machine.path(site.path);
+    let before = fs::read(&path)?;
+    if let Err(said) = nginx::test(&machine.host).await? {
+        return Err(Error::new(
+            format!("the machine's nginx does not accept its own configuration, even without rcfed's part: {said}"),
+            "mend it first: `sudo nginx -t`",
+        ));
+    }
+    fs::write(&path, text(machine, site).as_bytes(), Access::root(0o644))?;
+    if let Err(said) = nginx::test(&machine.host).await? {
+        match before {
+            Some(bytes) => fs::write(&path, &bytes, Access::root(0o644))?,
+            None => fs::remove(&path)?,
+        }
+        return Err(Error::new(
+            format!("the machine's nginx does not accept `{}`, so it was taken back: {said}", site.path),
+            "another site may claim the same names or options: `sudo nginx -T | grep -n server_name`",
+        ));
+    }
+    nginx::reload(&machine.host).await?;
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !loaded(machine, site).await {
+        if Instant::now() > deadline {
+            return Err(Error::new(
+                format!("the machine's nginx was reloaded and does not use `{}`", site.path),
+                format!(
+                    "see that /etc/nginx/nginx.conf has `include {}/*.conf;` within `http`",
+                    Path::new(site.path).parent().unwrap_or(Path::new("/")).display()
+                ),
+            ));
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Ok(String::new())
+}
+
+fn site(machine: &Machine, phase: Phase) -> Result<&Site> {
+    let found = machine.topology.sites.iter().find(|site| site.phase == phase);
+    found.ok_or_else(|| Error::new("there is no site file in this configuration", "please report this"))
+}
+
+/// The text with paths as they are on this machine.
+fn text(machine: &Machine, site: &Site) -> String {
+    let pair = Path::new(crate::layout::CERTIFICATE).join(crate::acme::Store::FILE);
+    site.text.replace(&pair.display().to_string(), &machine.path(&pair).display().to_string())
+}
+
+async fn loaded(machine: &Machine, site: &Site) -> bool {
+    let answer = machine.host.get(&format!("http://127.0.0.1:{}/", site.port)).await;
+    answer.is_ok_and(|(status, body)| status == 200 && body.trim() == site.digest)
+}

@@ -1,0 +1,194 @@
+//! Undoing one thing after the other, each told to the receipt when it is done.
+
+use std::path::Path;
+use std::pin::pin;
+use std::time::Duration;
+
+use super::{Item, Uninstall};
+use crate::error::{Error, Result};
+use crate::host::docker::{Docker, Removed};
+use crate::host::lock::Lock;
+use crate::host::{Host, apt, fs, nginx, systemd};
+use crate::receipt::Undo;
+use crate::stop::{Reason, Stop};
+use crate::ui::Ui;
+use crate::{fault, layout, leftovers};
+
+pub(super) async fn act(uninstall: Uninstall, ui: &Ui) -> Result<()> {
+    let Uninstall { host, lock, receipt, docker, survey } = uninstall;
+    let mut stop = Some(Stop::listen()?);
+    let hands = Hands { host: &host, docker: docker.as_ref(), ui };
+    for undo in &survey.gone {
+        hands.gone(undo).await?;
+        receipt.undone(undo)?;
+    }
+    let mut packages = Vec::new();
+    let mut left = survey.removes.len();
+    for Item { undo } in &survey.removes {
+        if let Undo::RemovePackage { name } = undo {
+            packages.push(name.clone());
+            continue;
+        }
+        let mut undoing = pin!(hands.undo(undo));
+        let mut stopped = None;
+        let result = loop {
+            tokio::select! {
+                result = &mut undoing => break result,
+                reason = asked(&mut stop) => {
+                    ui.say("Stopping after this; press Ctrl-C again to stop now.");
+                    stopped = Some(reason);
+                    if let Some(stop) = stop.take() {
+                        stop.at_once_next_time();
+                    }
+                }
+            }
+        };
+        result?;
+        fault::point("undo");
+        receipt.undone(undo)?;
+        left -= 1;
+        if let Some(reason) = stopped {
+            return Err(Error::stopped(
+                format!("stopped by {} with {left} things left", reason.words()),
+                "run the same command again, it continues where this stopped",
+                reason.exit_code(),
+            ));
+        }
+    }
+    if !packages.is_empty() {
+        apt::remove(&packages, ui).await?;
+        for name in packages {
+            receipt.undone(&Undo::RemovePackage { name })?;
+        }
+    }
+    if survey.keeps.is_empty() {
+        drop(receipt);
+        end(&host, lock)?;
+    }
+    Ok(())
+}
+
+/// Removes the journal, the lock and their directory: the last things, in an order in which each may be the last.
+pub(super) fn end(host: &Host, lock: Lock) -> Result<()> {
+    fs::remove(&host.path(layout::RECEIPT))?;
+    fault::point("undo:receipt");
+    lock.remove(&host.path(layout::LOCK))?;
+    fault::point("undo:lock");
+    // Not empty if somebody put something there, or already begins anew.
+    fs::remove_empty(&host.path(layout::STATE))?;
+    Ok(())
+}
+
+async fn asked(stop: &mut Option<Stop>) -> Reason {
+    match stop {
+        Some(stop) => stop.asked().await,
+        None => std::future::pending().await,
+    }
+}
+
+struct Hands<'a> {
+    host: &'a Host,
+    docker: Option<&'a Docker>,
+    ui: &'a Ui,
+}
+
+impl Hands<'_> {
+    async fn undo(&self, undo: &Undo) -> Result<()> {
+        if let Some(docker) = self.docker.filter(|_| undo.is_in_docker()) {
+            return self.in_docker(docker, undo).await;
+        }
+        leftovers::unfinished(self.host, undo)?;
+        let path = |path: &Path| self.host.path(path);
+        match undo {
+            Undo::PurgeTree { path: tree } | Undo::RemoveTree { path: tree } => Ok(fs::remove_tree(&path(tree))?),
+            Undo::RemoveDirectory { path: directory } => {
+                // The journal is in it until the end.
+                if directory != Path::new(layout::STATE) {
+                    fs::remove_empty(&path(directory))?;
+                }
+                Ok(())
+            }
+            Undo::RemoveUnit { path: unit } => {
+                systemd::forget(self.host, unit).await?;
+                fs::remove(&path(unit))?;
+                systemd::reload(self.host).await
+            }
+            Undo::RemoveSite { path: site } => {
+                fs::remove(&path(site))?;
+                match nginx::test(self.host).await? {
+                    Ok(()) => nginx::reload(self.host).await,
+                    // Its owner has to mend it; what was ours is gone.
+                    Err(said) => {
+                        self.ui.say(&format!(
+                            "This machine's nginx was not reloaded, it does not accept its configuration: {said}"
+                        ));
+                        Ok(())
+                    }
+                }
+            }
+            Undo::RestoreFile { path: file, backup } => {
+                if fs::access(&path(backup))?.is_some() {
+                    fs::rename(&path(backup), &path(file))?;
+                } else {
+                    self.ui.say(&format!("{} stays: its backup {} is gone.", file.display(), backup.display()));
+                }
+                if systemd::is_unit(file) { systemd::reload(self.host).await } else { Ok(()) }
+            }
+            undo => match undo.path() {
+                Some(file) => Ok(fs::remove(&path(file))?),
+                None => Ok(()),
+            },
+        }
+    }
+
+    /// Of what is gone there may be traces.
+    async fn gone(&self, undo: &Undo) -> Result<()> {
+        leftovers::unfinished(self.host, undo)?;
+        match undo {
+            Undo::RemoveUnit { .. } => systemd::reload(self.host).await,
+            _ => Ok(()),
+        }
+    }
+
+    async fn in_docker(&self, docker: &Docker, undo: &Undo) -> Result<()> {
+        let label = match undo {
+            Undo::RemoveContainer { name } => format!("stop and remove {name}"),
+            Undo::RemoveImage { reference } => format!("remove the image {reference}"),
+            Undo::RemoveNetwork { name } => format!("remove the network {name}"),
+            Undo::RemoveVolume { name } => format!("remove the volume {name} and the data in it"),
+            _ => return Ok(()),
+        };
+        let task = self.ui.task(label);
+        let result = match undo {
+            Undo::RemoveContainer { name } => docker.remove_container(name).await.map(|()| None),
+            Undo::RemoveImage { reference } => docker.remove_image(reference).await.map(|removed| match removed {
+                Removed::Gone => None,
+                Removed::Used(said) => Some(format!("stays: {said}")),
+            }),
+            Undo::RemoveNetwork { name } => network(docker, name).await.map(|()| None),
+            Undo::RemoveVolume { name } => docker.remove_volume(name).await.map(|()| None),
+            _ => Ok(None),
+        };
+        match result {
+            Ok(note) => {
+                task.done(note.as_deref().unwrap_or_default());
+                Ok(())
+            }
+            Err(error) => {
+                task.failed("");
+                Err(error.into())
+            }
+        }
+    }
+}
+
+async fn network(docker: &Docker, name: &str) -> Result<(), crate::host::docker::DockerError> {
+    for _ in 0..5 {
+        if docker.remove_network(name).await.is_ok() {
+            return Ok(());
+        }
+        docker.disconnect_ghosts(name).await?;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    docker.remove_network(name).await
+}

@@ -1,0 +1,297 @@
+//! What of the receipt is really there, what of it is somebody else's, and so what goes and what stays.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, Result};
+use crate::host::docker::{Docker, Inventory, LABEL_SERVICE};
+use crate::host::{Host, apt, fs};
+use crate::layout;
+use crate::receipt::{Ours, Undo};
+use crate::topology::hex;
+
+/// A thing that is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// How it is taken back.
+    pub undo: Undo,
+}
+
+/// What goes and what stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Survey {
+    /// Recorded, and not there (any more).
+    pub gone: Vec<Undo>,
+    /// What stays for a later `init`.
+    pub keeps: Vec<Item>,
+    /// Whether data goes too.
+    pub purge: bool,
+    /// What goes, in this order.
+    pub removes: Vec<Item>,
+    /// What cannot go, and why.
+    pub stays: Vec<(Undo, String)>,
+}
+
+enum Found {
+    /// Somebody else's: why, and what to do about it.
+    Foreign(String, String),
+    Gone,
+    Here,
+    Stays(String),
+}
+
+/// What has one of our names and is not ours.
+fn foreign(why: String) -> Found {
+    Found::Foreign(why, "rename it, remove it yourself, or put it back as it was".into())
+}
+
+pub(super) async fn survey(host: &Host, docker: Option<&Docker>, ours: &[Ours], purge: bool) -> Result<Survey> {
+    let inventory = match docker {
+        Some(docker) => docker.inventory().await?,
+        None => Inventory::default(),
+    };
+    let look = Look { host, docker, inventory, purge };
+    let mut survey = Survey { purge, ..Survey::default() };
+    let (mut foreign, mut ways) = (Vec::new(), Vec::new());
+    for ours in in_order(ours) {
+        if matches!(ours.undo, Undo::RemovePackage { .. } | Undo::RemoveDirectory { .. }) {
+            continue;
+        }
+        let item = Item { undo: ours.undo.clone() };
+        match look.at(&ours).await? {
+            Found::Foreign(why, way) => {
+                foreign.push(why);
+                ways.push(way);
+            }
+            // What goes with a purge only may still come: `admin reset` and `renew` write such files, too.
+            Found::Gone if ours.undo.waits_for_purge() && !purge => {}
+            Found::Gone => survey.gone.push(ours.undo),
+            _ if ours.undo.waits_for_purge() && !purge => survey.keeps.push(item),
+            Found::Here => survey.removes.push(item),
+            Found::Stays(why) => survey.stays.push((ours.undo, why)),
+        }
+    }
+    if !foreign.is_empty() {
+        ways.dedup();
+        return Err(Error::new(
+            format!("something else is in the way: {}", foreign.join("; ")),
+            format!("{}; then run the same command again. Nothing has been removed", ways.join("; ")),
+        ));
+    }
+    directories(host, ours, &mut survey)?;
+    look.packages(ours, &mut survey).await?;
+    Ok(survey)
+}
+
+/// Reverse order of making; but first what starts something, then containers, since what was made later may be in use by
+/// what was made earlier and changed. Directories and packages come last.
+fn in_order(ours: &[Ours]) -> Vec<Ours> {
+    let stage = |undo: &Undo| match undo {
+        Undo::RemoveSite { .. } | Undo::RemoveUnit { .. } => 0,
+        undo if undo.path().is_some_and(|path| path.starts_with("/etc/cron.d")) => 0,
+        Undo::RemoveContainer { .. } => 1,
+        _ => 2,
+    };
+    let mut all: Vec<Ours> = ours.iter().rev().cloned().collect();
+    all.sort_by_key(|ours| stage(&ours.undo));
+    all
+}
+
+struct Look<'a> {
+    host: &'a Host,
+    docker: Option<&'a Docker>,
+    inventory: Inventory,
+    purge: bool,
+}
+
+impl Look<'_> {
+    async fn at(&self, ours: &Ours) -> Result<Found> {
+        let there = |is: bool| if is { Found::Here } else { Found::Gone };
+        Ok(match (&ours.undo, self.docker) {
+            (Undo::RemoveContainer { name }, Some(docker)) => match docker.container(name).await? {
+                Some(container) if container.service.is_none() => {
+                    foreign(format!("rcfed did not make the container `{name}`"))
+                }
+                found => there(found.is_some()),
+            },
+            (Undo::RemoveNetwork { name }, Some(docker)) => match docker.network(name).await? {
+                Some(labels) if !labels.contains_key(LABEL_SERVICE) => {
+                    foreign(format!("rcfed did not make the network `{name}`"))
+                }
+                Some(_) => self.used_by_others("network", name, |container| &container.networks),
+                None => Found::Gone,
+            },
+            (Undo::RemoveVolume { name }, Some(docker)) => match docker.volume(name).await? {
+                Some(labels) if self.purge && !labels.contains_key(LABEL_SERVICE) => {
+                    foreign(format!("rcfed did not make the volume `{name}`"))
+                }
+                Some(_) if self.purge => self.used_by_others("volume", name, |container| &container.volumes),
+                found => there(found.is_some()),
+            },
+            (Undo::RemoveImage { reference }, Some(docker)) => match docker.image(reference).await? {
+                None => Found::Gone,
+                Some(image) => {
+                    let mut containers = self.inventory.containers.iter();
+                    match containers.find(|container| !container.ours && container.image == image.id) {
+                        Some(user) => Found::Stays(format!("the container `{}` uses it", user.name)),
+                        None => Found::Here,
+                    }
+                }
+            },
+            (Undo::PurgeTree { path } | Undo::RemoveTree { path }, _) => self.tree(path)?,
+            (Undo::RestoreFile { path, backup }, _) => match self.file(path, &ours.sha256)? {
+                Found::Gone => there(fs::access(&self.host.path(backup))?.is_some()),
+                found => found,
+            },
+            (undo, _) => match undo.path() {
+                Some(path) => self.file(path, &ours.sha256)?,
+                None => Found::Gone,
+            },
+        })
+    }
+
+    fn used_by_others<'a>(
+        &'a self,
+        kind: &str,
+        name: &String,
+        uses: impl Fn(&'a crate::host::docker::Listed) -> &'a Vec<String>,
+    ) -> Found {
+        let mut others = self.inventory.containers.iter().filter(|container| !container.ours);
+        match others.find(|container| uses(container).contains(name)) {
+            Some(other) => {
+                let other = &other.name;
+                let way = match kind {
+                    "network" => format!("disconnect it: `docker network disconnect {name} {other}`"),
+                    _ => format!("remove the container, or make it anew without the {kind}: `docker rm {other}`"),
+                };
+                Found::Foreign(format!("the container `{other}`, not rcfed's, uses the {kind} `{name}`"), way)
+            }
+            None => Found::Here,
+        }
+    }
+
+    fn tree(&self, path: &Path) -> Result<Found> {
+        let real = self.host.path(path);
+        Ok(match fs::access(&real)? {
+            None => Found::Gone,
+            Some(_) if real.is_symlink() || !real.is_dir() => {
+                foreign(format!("`{}` is not a directory", path.display()))
+            }
+            Some(_) => Found::Here,
+        })
+    }
+
+    fn file(&self, path: &Path, sha256: &[String]) -> Result<Found> {
+        let real = self.host.path(path);
+        if fs::access(&real)?.is_none() {
+            return Ok(Found::Gone);
+        }
+        if !real.is_symlink() && real.is_dir() {
+            return Ok(foreign(format!("`{}` is a directory, not a file", path.display())));
+        }
+        if sha256.is_empty() {
+            return Ok(Found::Here);
+        }
+        let now = hex(&Sha256::digest(fs::read(&real)?.unwrap_or_default()));
+        Ok(match sha256.contains(&now) {
+            true => Found::Here,
+            false => foreign(format!("somebody changed `{}` since rcfed wrote it", path.display())),
+        })
+    }
+
+    /// Packages go together or not at all.
+    async fn packages(&self, ours: &[Ours], survey: &mut Survey) -> Result<()> {
+        let names: Vec<String> = ours
+            .iter()
+            .filter_map(|ours| match &ours.undo {
+                Undo::RemovePackage { name } => Some(name.clone()),
+                _ => None,
+            })
+            .collect();
+        if names.is_empty() {
+            return Ok(());
+        }
+        let there = apt::installed(&names).await?;
+        let undo = |name: &String| Undo::RemovePackage { name: name.clone() };
+        survey.gone.extend(names.iter().filter(|name| !there.contains(name)).map(undo));
+        let there = there.iter().map(undo);
+        if !self.purge {
+            survey.keeps.extend(there.map(|undo| Item { undo }));
+        } else if let Some(why) = self.who_needs_docker(survey, &names).await? {
+            survey.stays.extend(there.map(|undo| (undo, why.clone())));
+        } else {
+            survey.removes.extend(there.map(|undo| Item { undo }));
+        }
+        Ok(())
+    }
+
+    async fn who_needs_docker(&self, survey: &Survey, names: &[String]) -> Result<Option<String>> {
+        if let Some(container) = self.inventory.containers.iter().find(|container| !container.ours) {
+            return Ok(Some(format!("the container `{}` is not rcfed's", container.name)));
+        }
+        if let Some(volume) = self.inventory.foreign_volumes.first() {
+            return Ok(Some(format!("the volume `{volume}` is not rcfed's")));
+        }
+        let mut ours = BTreeSet::new();
+        for item in &survey.removes {
+            if let (Undo::RemoveImage { reference }, Some(docker)) = (&item.undo, self.docker) {
+                ours.extend(docker.image(reference).await?.map(|image| image.id));
+            }
+        }
+        if let Some((id, tags)) = self.inventory.images.iter().find(|(id, _)| !ours.contains(id)) {
+            let name = tags.first().unwrap_or(id);
+            return Ok(Some(format!("the image `{name}` is not rcfed's")));
+        }
+        let others = apt::leaving_too(names).await?;
+        Ok(others.first().map(|other| format!("`{other}` would go with them")))
+    }
+}
+
+/// A directory goes if nothing stays in it but what goes too.
+fn directories(host: &Host, ours: &[Ours], survey: &mut Survey) -> Result<()> {
+    let paths = |items: &[Item]| items.iter().filter_map(|i| i.undo.path()).map(PathBuf::from).collect::<BTreeSet<_>>();
+    let (mut goes, keeps) = (paths(&survey.removes), paths(&survey.keeps));
+    goes.extend([layout::LOCK, layout::RECEIPT].map(PathBuf::from));
+    let mut all: Vec<&Path> = ours
+        .iter()
+        .filter_map(|ours| match &ours.undo {
+            Undo::RemoveDirectory { path } => Some(path.as_path()),
+            _ => None,
+        })
+        .collect();
+    // Children before parents.
+    all.sort_by(|a, b| b.cmp(a));
+    for path in all {
+        if goes.contains(path) {
+            continue;
+        }
+        let undo = Undo::RemoveDirectory { path: path.into() };
+        let real = host.path(path);
+        if fs::access(&real)?.is_none() || real.is_symlink() || !real.is_dir() {
+            survey.gone.push(undo);
+            continue;
+        }
+        let entries = std::fs::read_dir(&real).into_iter().flatten().flatten();
+        let inside: Vec<PathBuf> = entries.map(|entry| path.join(entry.file_name())).collect();
+        let temporary = |inside: &Path| {
+            let name = inside.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            name.starts_with('.') && name.ends_with(".new")
+        };
+        let rest = inside.iter().find(|inside| !goes.contains(*inside) && !temporary(inside));
+        match rest {
+            None => {
+                goes.insert(path.into());
+                survey.removes.push(Item { undo });
+            }
+            // What is kept, or lies above it, is said already.
+            Some(rest) if keeps.iter().any(|kept| kept.starts_with(rest) || rest.starts_with(kept)) => {}
+            Some(rest) if survey.stays.iter().any(|(undo, _)| undo.path() == Some(rest)) => {
+                survey.stays.push((undo, format!("`{}` stays in it", rest.display())));
+            }
+            Some(rest) => survey.stays.push((undo, format!("`{}` in it is not rcfed's", rest.display()))),
+        }
+    }
+    Ok(())
+}
