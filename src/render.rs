@@ -11,6 +11,7 @@ mod context;
 mod environment;
 mod gateway;
 mod marks;
+mod site;
 
 use serde_json::{Map, Value, json};
 
@@ -23,6 +24,7 @@ use crate::sizes::Sizes;
 pub use environment::rocketchat_env;
 pub use gateway::{Digests, digests};
 pub use marks::{UnknownMark, redact, resolve, secrets_in};
+pub use site::{Site, sites};
 
 /// A file to be, in the directory of its service ([`crate::layout::service`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +60,12 @@ pub fn files(config: &Config, sizes: &Sizes) -> Result<Vec<Rendered>, RenderErro
         files.push(plain(Service::Postgres, "role.sql", templates.text("postgres/role.sql")?));
         files.push(secret(Service::Postgres, "postgres_homeserver", SecretName::PostgresHomeserver));
     }
+    if let Some(ca) = &config.federation.ca {
+        // Rocket.Chat too asks other servers, whether a user exists there.
+        let readers = [Service::Homeserver, Service::Rocketchat];
+        let readers = readers.into_iter().filter(|s| config.profile.has_homeserver() || *s == Service::Rocketchat);
+        files.extend(readers.map(|service| plain(service, AUTHORITIES, ca.pem.clone())));
+    }
     if config.profile == Profile::Dendrite {
         files.push(plain(Service::Relay, "relay.toml", templates.text("relay/relay.toml")?));
     }
@@ -72,6 +80,9 @@ pub fn files(config: &Config, sizes: &Sizes) -> Result<Vec<Rendered>, RenderErro
     Ok(files)
 }
 
+/// The file with the authorities of [`crate::config::FederationConfig::ca`], in the directories of those who read it.
+pub(crate) const AUTHORITIES: &str = "federation-ca.pem";
+
 fn homeserver(config: &Config, templates: &context::Templates) -> Result<Vec<Rendered>, RenderError> {
     let (seed, id) = (SecretName::SigningKey.mark(), SecretName::SigningKeyId.mark());
     let registration = templates.text("homeserver/registration.yaml")?;
@@ -84,6 +95,7 @@ fn homeserver(config: &Config, templates: &context::Templates) -> Result<Vec<Ren
         ],
         Profile::Synapse => vec![
             of("homeserver.yaml", templates.text("homeserver/homeserver.yaml")?),
+            of("rcfed_invites.py", templates.text("homeserver/rcfed_invites.py")?),
             of("registration.yaml", registration),
             of("signing.key", signing_key::line(&seed, &id)),
         ],

@@ -2,11 +2,14 @@
 //!
 //! An undefined name is an error in tera 2, so a misspelt one cannot become an empty line in somebody's configuration.
 
+use ipnet::IpNet;
 use serde_json::json;
 use tera::{Context, Kwargs, State, Tera};
 
 use super::{RenderError, gateway, mark_table};
+use crate::compat;
 use crate::config::{Config, Profile, Proxy};
+use crate::matrix::refusal;
 use crate::secrets::SecretName;
 use crate::sizes::Sizes;
 
@@ -42,7 +45,7 @@ impl Templates {
     }
 }
 
-const SOURCES: [(&str, &str); 14] = [
+const SOURCES: [(&str, &str); 17] = [
     ("gateway/challenge.conf", include_str!("../../templates/gateway/challenge.conf")),
     ("gateway/cors.conf", include_str!("../../templates/gateway/cors.conf")),
     ("gateway/http.conf", include_str!("../../templates/gateway/http.conf")),
@@ -52,7 +55,10 @@ const SOURCES: [(&str, &str); 14] = [
     ("gateway/site.conf", include_str!("../../templates/gateway/site.conf")),
     ("homeserver/dendrite.yaml", include_str!("../../templates/homeserver/dendrite.yaml")),
     ("homeserver/homeserver.yaml", include_str!("../../templates/homeserver/homeserver.yaml")),
+    ("homeserver/rcfed_invites.py", include_str!("../../templates/homeserver/rcfed_invites.py")),
     ("homeserver/registration.yaml", include_str!("../../templates/homeserver/registration.yaml")),
+    ("host/http.conf", include_str!("../../templates/host/http.conf")),
+    ("host/https.conf", include_str!("../../templates/host/https.conf")),
     ("postgres/role.sql", include_str!("../../templates/postgres/role.sql")),
     ("postgres/start.sh", include_str!("../../templates/postgres/start.sh")),
     ("relay/relay.toml", include_str!("../../templates/relay/relay.toml")),
@@ -71,13 +77,20 @@ fn values(config: &Config, sizes: &Sizes) -> serde_json::Value {
         "db_connections": sizes.db_connections,
         "delegate": gateway::delegate(config),
         "dendrite_cache_mb": sizes.dendrite_cache_mb,
+        "federate_with": json!(config.federate_with).to_string(),
+        "encryption_refused": refusal::ENCRYPTED,
         "federated": names.federated,
         "homeserver": config.profile.has_homeserver(),
         "ipv6": sizes.ipv6,
+        "journal": crate::layout::RELAY_JOURNAL,
         "listen": if sizes.ipv6 { "[::]:8080" } else { "0.0.0.0:8080" },
         "matrix": names.matrix,
         "matrix_upstream": if config.profile.has_homeserver() { "homeserver:8008" } else { "rocketchat:3000" },
+        "bridge_room_versions": compat::BRIDGE_ROOM_VERSIONS,
+        "dendrite_denied": dendrite_denied(&config.federation.private_networks),
+        "private_networks": config.federation.private_networks,
         "max_connections": sizes.db_connections + Sizes::SPARE_CONNECTIONS,
+        "pair": std::path::Path::new(crate::layout::CERTIFICATE).join(crate::acme::Store::FILE),
         "proxied": proxied,
         "relay": dendrite,
         "scheme": if proxied { "$rcfed_scheme" } else { "$scheme" },
@@ -85,9 +98,46 @@ fn values(config: &Config, sizes: &Sizes) -> serde_json::Value {
         "served": names.served(),
         "sites": gateway::sites(config),
         "synapse": synapse,
+        "version_refused": refusal::version("VERSION"),
         // Synapse keeps connections beside its pool.
         "synapse_connections": sizes.db_connections / 2,
     })
+}
+
+/// What Dendrite denies by default, without the holes. What is denied cannot be allowed again, so a network that is to
+/// be asked has to be cut out (`isAllowed` of gomatrixserverlib's dialer).
+fn dendrite_denied(holes: &[IpNet]) -> Vec<IpNet> {
+    let mut denied: Vec<IpNet> = DENDRITE_DENIES.iter().filter_map(|text| text.parse().ok()).collect();
+    for hole in holes {
+        denied = denied.iter().flat_map(|net| without(*net, hole)).collect();
+    }
+    denied
+}
+
+/// setup/config/config_federationapi.go, with host bits gone.
+const DENDRITE_DENIES: [&str; 9] = [
+    "127.0.0.0/8",
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "100.64.0.0/10",
+    "169.254.0.0/16",
+    "::1/128",
+    "fe80::/64",
+    "fc00::/7",
+];
+
+/// `net` without `hole`, in the fewest networks.
+fn without(net: IpNet, hole: &IpNet) -> Vec<IpNet> {
+    if hole.contains(&net) {
+        return Vec::new();
+    }
+    if !net.contains(hole) {
+        return vec![net];
+    }
+    // A network that holds a smaller one can be halved.
+    let halves = net.subnets(net.prefix_len() + 1).into_iter().flatten();
+    halves.flat_map(|half| without(half, hole)).collect()
 }
 
 /// A JSON string is a YAML double-quoted scalar and a TOML basic string, and serde knows how to escape one.
@@ -107,4 +157,27 @@ fn tidy(text: &str) -> String {
         }
     }
     tidy
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_is_cut_out_of_what_is_denied() {
+        let cut = |holes: &[&str]| -> Vec<String> {
+            let holes: Vec<IpNet> = holes.iter().map(|text| text.parse().unwrap()).collect();
+            dendrite_denied(&holes).iter().map(ToString::to_string).collect()
+        };
+        let all = cut(&[]);
+        assert_eq!(all, DENDRITE_DENIES);
+        // Not denied anyway.
+        assert_eq!(cut(&["198.51.100.0/24"]), all);
+        // Whole, and larger than what is denied: there are two in fc00::/6.
+        assert_eq!(cut(&["192.168.0.0/16", "fc00::/6"]).len(), all.len() - 3);
+        let tens: Vec<String> =
+            cut(&["10.128.0.0/10", "10.64.0.1/32"]).into_iter().filter(|n| n.starts_with("10.")).collect();
+        assert!(tens.contains(&"10.192.0.0/10".into()) && tens.contains(&"10.64.0.0/32".into()), "{tens:?}");
+        assert_eq!(tens.len(), 2 + 22, "{tens:?}");
+    }
 }

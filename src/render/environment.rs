@@ -6,8 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Rendered, plain};
+use super::{AUTHORITIES, Rendered, plain};
 use crate::config::{Config, Profile, Service};
+use crate::layout;
 use crate::secrets::SecretName;
 use crate::sizes::Sizes;
 
@@ -24,6 +25,10 @@ pub fn rocketchat_env(config: &Config, sizes: &Sizes) -> BTreeMap<String, String
     set("NODE_OPTIONS", format!("--max-old-space-size={}", sizes.node_heap_mb));
     set("ADMIN_USERNAME", admin.username.to_string());
     set("ADMIN_NAME", admin.username.to_string());
+    if config.federation.ca.is_some() {
+        // Beside the authorities Node brings along.
+        set("NODE_EXTRA_CA_CERTS", format!("{}/{AUTHORITIES}", layout::MOUNT));
+    }
     if let Some(email) = &admin.email {
         // Not marked as verified: codes for two-factor authentication would then go to it.
         set("ADMIN_EMAIL", email.to_string());

@@ -7,7 +7,7 @@ mod snapshots;
 
 use std::collections::BTreeMap;
 
-use rcfed::config::{AcmeConfig, Admin, Apex, Config, Names, Profile, Proxy, RocketchatConfig};
+use rcfed::config::{AcmeConfig, Admin, Apex, Config, FederationConfig, Names, Profile, Proxy, RocketchatConfig};
 use rcfed::domain::{DomainName, Username};
 use rcfed::render::{self, Rendered};
 use rcfed::sizes::Sizes;
@@ -40,9 +40,13 @@ fn config(profile: Profile, names: (&str, &str, &str, &str, Apex), proxy: Proxy)
             password_file: None,
         },
         rocketchat: RocketchatConfig::default(),
+        federation: FederationConfig::default(),
         images: BTreeMap::new(),
+        memory: BTreeMap::new(),
         acme: AcmeConfig { directory: "https://ca.example/directory".into(), staging: None, ca: None },
         addresses: Vec::new(),
+        federate_with: Vec::new(),
+        doctor: Default::default(),
     }
 }
 

@@ -3,8 +3,10 @@
 use std::fmt::Write;
 
 use rcfed::config::{Profile, Proxy, Service};
+use rcfed::host::authorities::Authorities;
 use rcfed::render::{Phase, Rendered, redact, rocketchat_env, secrets_in};
 use rcfed::sizes::Sizes;
+use rcfed::topology;
 
 use crate::{NAMES, config, files, text};
 
@@ -25,6 +27,13 @@ fn every_file_of_every_combination() {
     let proxied = files(&config(Profile::Dendrite, NAMES[0], Proxy::Host), false);
     assert_eq!(proxied, files(&config(Profile::Dendrite, NAMES[0], Proxy::None), false));
     insta::assert_snapshot!("dendrite_proxied", show(&different(proxied, &usual)));
+    for profile in [Profile::Dendrite, Profile::Synapse] {
+        let mut config = config(profile, NAMES[0], Proxy::Gateway);
+        let usual = files(&config, false);
+        config.federate_with = vec!["example.com".into(), "matrix.example.net:8448".into()];
+        let few = files(&config, false);
+        insta::assert_snapshot!(format!("{}_with_few", profile.name()), show(&different(few, &usual)));
+    }
 }
 
 #[test]
@@ -48,6 +57,53 @@ fn the_environment_of_rocketchat() {
         }
     }
     insta::assert_snapshot!(shown);
+}
+
+/// Only what differs from a deployment that keeps to the public internet.
+#[test]
+fn a_federation_that_is_not_the_public_internet() {
+    let mut shown = String::new();
+    for profile in Profile::ALL {
+        let usual = config(profile, NAMES[0], Proxy::Gateway);
+        let mut near = usual.clone();
+        near.federation.private_networks = ["10.20.0.0/16", "fd12:3456:789a::/48"].map(|n| n.parse().unwrap()).into();
+        near.federation.ca = Some(Authorities { path: "/root/ca.pem".into(), pem: "<certificates>\n".into() });
+        writeln!(shown, "## {}", profile.name()).unwrap();
+        let before = files(&usual, false);
+        for file in different(files(&near, false), &before) {
+            writeln!(shown, "===== {}/{} {:04o}", file.service, file.name, file.mode).unwrap();
+            let old = before.iter().find(|old| (old.service, old.name) == (file.service, file.name));
+            let lines: Vec<&str> = old.map(|old| old.text.lines().collect()).unwrap_or_default();
+            file.text.lines().filter(|line| !lines.contains(line)).for_each(|line| writeln!(shown, "{line}").unwrap());
+            if file.name.ends_with(".yaml") {
+                drop(yaml_serde::from_str::<yaml_serde::Value>(&file.text).unwrap());
+            }
+        }
+        let sizes = Sizes::for_memory(2048, false);
+        let topology = |config| topology::topology(config, &sizes, &Default::default()).unwrap();
+        let (usual, near) = (topology(&usual), topology(&near));
+        for (old, new) in usual.containers.iter().zip(&near.containers) {
+            for (name, value) in new.env.iter().filter(|(name, value)| old.env.get(*name) != Some(value)) {
+                writeln!(shown, "{} {name}={value}", new.service).unwrap();
+            }
+            let reads = matches!(new.service, Service::Homeserver | Service::Rocketchat);
+            assert_eq!(old.hash() != new.hash(), reads, "{}", new.service);
+        }
+    }
+    insta::assert_snapshot!(shown);
+}
+
+/// A container that has the file mounted has to be started anew once its content changes.
+#[test]
+fn other_authorities_are_another_container() {
+    let hash = |pem: &str| {
+        let mut config = config(Profile::Synapse, NAMES[0], Proxy::Gateway);
+        config.federation.ca = Some(Authorities { path: "/root/ca.pem".into(), pem: pem.into() });
+        let topology = topology::topology(&config, &Sizes::for_memory(2048, false), &Default::default()).unwrap();
+        topology.container(Service::Homeserver).unwrap().hash()
+    };
+    assert_eq!(hash("one"), hash("one"));
+    assert_ne!(hash("one"), hash("other"));
 }
 
 #[test]

@@ -1,0 +1,92 @@
+//! Somebody's web site on the federated domain, at an address of its own, that answers what rcfed asks it to.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::support::Bed;
+use crate::surroundings::Server;
+
+/// An address of the bed's internet that is free for tests.
+pub const ADDRESS: &str = "198.51.100.7";
+
+/// Lets `name` be the web site's in DNS, and in nothing else yet.
+pub fn in_dns(bed: &Bed, name: &str) {
+    bed.bed(&["dns", "set", name, "A", ADDRESS]);
+    bed.bed(&["dns", "del", name, "AAAA"]);
+}
+
+/// Serves the addresses and answers that `rcfed init` printed (`https://NAME/path  {…}`), with a certificate that the
+/// bed's public root store has.
+pub fn serve(bed: &Bed, name: &str, printed: &str) -> Server {
+    let start = format!("https://{name}/");
+    let lines = printed.lines().filter_map(|line| line.trim().strip_prefix(&start)?.split_once("  "));
+    let answers: Vec<String> = lines.flat_map(|(path, answer)| [format!("/{path}"), answer.to_owned()]).collect();
+    assert_eq!(answers.len(), 4, "{printed}");
+    let (key, chain) = certificate(bed, name);
+    let mut words = vec!["/usr/bin/python3", "-c", SITE, ADDRESS, chain.to_str().unwrap(), key.to_str().unwrap()];
+    words.extend(answers.iter().map(String::as_str));
+    Server::start("inet", &words)
+}
+
+/// Key and certificate, by the bed's own authority.
+fn certificate(bed: &Bed, name: &str) -> (PathBuf, PathBuf) {
+    let state = PathBuf::from(bed.value("RCFED_STATE"));
+    let at = |file: &str| state.join(file);
+    let (key, request, chain) = (at("site.key"), at("site.csr"), at("site.crt"));
+    let openssl = |words: &[&str]| {
+        let output = Command::new("openssl").args(words).output().expect("openssl");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    let text = |path: &PathBuf| path.to_str().unwrap().to_owned();
+    let (key_, request_, chain_) = (text(&key), text(&request), text(&chain));
+    let (ca, ca_key, conf) = (text(&at("pki/ca.crt")), text(&at("pki/ca.key")), text(&at("pki/openssl.cnf")));
+    let san = text(&at("site.ext"));
+    std::fs::write(&san, format!("subjectAltName=DNS:{name}\nextendedKeyUsage=serverAuth\n")).unwrap();
+    let curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+    let subject = format!("/CN={name}");
+    openssl(
+        &[&["req", "-config", &conf, "-new"], &curve[..], &["-subj", &subject, "-keyout", &key_, "-out", &request_]]
+            .concat(),
+    );
+    openssl(&[
+        "x509",
+        "-req",
+        "-in",
+        &request_,
+        "-CA",
+        &ca,
+        "-CAkey",
+        &ca_key,
+        "-CAcreateserial",
+        "-days",
+        "9",
+        "-extfile",
+        &san,
+        "-out",
+        &chain_,
+    ]);
+    (key, chain)
+}
+
+/// `ADDRESS CHAIN KEY (PATH ANSWER)…`
+const SITE: &str = r#"
+import ssl, sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+answers = dict(zip(sys.argv[4::2], sys.argv[5::2]))
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = answers.get(self.path, "<h1>Somebody's web site</h1>").encode()
+        self.send_response(200 if self.path in answers else 404)
+        self.send_header("Content-Type", "application/json" if self.path in answers else "text/html")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *_):
+        pass
+server = ThreadingHTTPServer((sys.argv[1], 443), Handler)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(sys.argv[2], sys.argv[3])
+server.socket = context.wrap_socket(server.socket, server_side=True)
+print("listening", flush=True)
+server.serve_forever()
+"#;
