@@ -1,10 +1,9 @@
 //! Everything that can be known before anything is changed: this machine, Docker, ports, clock, and DNS.
 
-mod clock;
-mod docker;
-mod finding;
-mod machine;
-mod ports;
+pub(crate) mod clock;
+pub(crate) mod docker;
+pub(crate) mod machine;
+pub(crate) mod ports;
 mod tell;
 
 use std::collections::BTreeMap;
@@ -21,7 +20,7 @@ use crate::host::facts::{self, FactError};
 use crate::host::net::Addresses;
 use crate::ui::Ui;
 
-pub use finding::{Finding, Status};
+pub use crate::finding::{Finding, Status};
 pub use tell::tell;
 
 /// What [`inspect`] found.
@@ -120,15 +119,15 @@ fn told(failed: &[Finding]) -> String {
 }
 
 /// The subject of findings about the machine itself.
-const MACHINE: &str = "this machine";
+pub(crate) const MACHINE: &str = "this machine";
 
 /// A fact's finding, or one that says why the fact is not known.
-fn or_unknown<T>(id: &'static str, fact: Result<T, FactError>, judge: impl FnOnce(T) -> Finding) -> Finding {
+pub(crate) fn or_unknown<T>(id: &'static str, fact: Result<T, FactError>, judge: impl FnOnce(T) -> Finding) -> Finding {
     fact.map_or_else(|error| Finding::unknown(id, MACHINE, error.to_string()), judge)
 }
 
 /// The CA's domain in CAA records, where it is known.
-fn issuer(directory: &str) -> Option<String> {
+pub(crate) fn issuer(directory: &str) -> Option<String> {
     let host = directory.split("://").nth(1)?.split(['/', ':']).next()?;
     (host == LETS_ENCRYPT || host.ends_with(".letsencrypt.org")).then(|| LETS_ENCRYPT.into())
 }

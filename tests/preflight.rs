@@ -78,6 +78,7 @@ async fn a_machine_without_anything_is_described_and_never_a_crash() {
     let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let name = |text: &str| DomainName::parse(text).unwrap();
     let config = Config {
+        doctor: Default::default(),
         names: Names {
             federated: name("example.org"),
             chat: name("chat.example.org"),
@@ -90,9 +91,12 @@ async fn a_machine_without_anything_is_described_and_never_a_crash() {
         accept_end_of_life: true,
         admin: Admin { username: Username::parse("admin").unwrap(), email: None, password_file: None },
         rocketchat: RocketchatConfig::default(),
+        federation: Default::default(),
         images: Default::default(),
+        memory: Default::default(),
         acme: AcmeConfig { directory: format!("http://{nobody}/directory"), staging: None, ca: None },
         addresses: vec![],
+        federate_with: vec![],
     };
     let host = Host {
         root: "/nonexistent".into(),
@@ -112,11 +116,11 @@ async fn a_machine_without_anything_is_described_and_never_a_crash() {
     assert!(ids.contains(&("machine.os", Status::Unknown)), "{ids:?}");
     assert!(ids.contains(&("machine.memory", Status::Unknown)), "{ids:?}");
     assert!(ids.contains(&("machine.clock", Status::Unknown)), "{ids:?}");
-    assert!(ids.contains(&("ports", Status::Unknown)), "{ids:?}");
-    assert!(ids.contains(&("docker", Status::Ok)), "not installed yet: {ids:?}");
+    assert!(ids.contains(&("machine.ports", Status::Unknown)), "{ids:?}");
+    assert!(ids.contains(&("docker.engine", Status::Ok)), "not installed yet: {ids:?}");
     assert_eq!(ids.iter().filter(|(id, status)| *id == "dns.address" && *status == Status::Fail).count(), 3, "{arch}");
     let busy = looked("busy").await;
-    let port = busy.iter().find(|finding| finding.id == "ports").unwrap();
+    let port = busy.iter().find(|finding| finding.id == "machine.ports").unwrap();
     assert_eq!((port.status, port.summary.as_str()), (Status::Fail, "is held by nginx (pid 812)"));
 }
 

@@ -8,10 +8,10 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use super::MACHINE;
-use super::finding::Finding;
+use crate::finding::Finding;
 
 /// Compares this machine's clock with the `Date` header of `directory`, whose web certificate may be signed by `ca`.
-pub(super) async fn check(directory: &str, ca: Option<&Path>) -> Finding {
+pub(crate) async fn check(directory: &str, ca: Option<&Path>) -> Finding {
     let started = SystemTime::now();
     match date(directory, ca).await {
         Ok(theirs) => judge(started, SystemTime::now(), theirs, directory),

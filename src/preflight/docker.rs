@@ -6,13 +6,13 @@ use std::time::Duration;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
-use super::finding::Finding;
 use crate::config::Service;
+use crate::finding::Finding;
 use crate::host::net::plain;
 
 /// Why Docker gave no answer.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Silence {
+pub(crate) enum Silence {
     /// There is no socket, or nobody listens.
     #[error("nobody listens at {0}")]
     Nobody(String),
@@ -28,7 +28,7 @@ pub(super) enum Silence {
 }
 
 /// Asks the engine at `socket` (`unix://…` or `tcp://…`) for `path`; the body if the answer is 200.
-pub(super) async fn get(socket: &str, path: &str) -> Result<String, Silence> {
+pub(crate) async fn get(socket: &str, path: &str) -> Result<String, Silence> {
     let asked = async {
         let refused = |error: std::io::Error| match error.kind() {
             std::io::ErrorKind::PermissionDenied => Silence::Forbidden(socket.into()),
@@ -52,7 +52,7 @@ pub(super) async fn get(socket: &str, path: &str) -> Result<String, Silence> {
 }
 
 /// The ports of the machine at which the running gateway is published.
-pub(super) async fn gateway_ports(socket: &str) -> Vec<u16> {
+pub(crate) async fn gateway_ports(socket: &str) -> Vec<u16> {
     let path = format!("/containers/{}/json", Service::Gateway.container());
     let answer = get(socket, &path).await.ok();
     let container: Option<serde_json::Value> = answer.and_then(|text| serde_json::from_str(&text).ok());
@@ -61,8 +61,8 @@ pub(super) async fn gateway_ports(socket: &str) -> Vec<u16> {
     published.filter_map(|binding| binding.get("HostPort")?.as_str()?.parse().ok()).collect()
 }
 
-/// Whether Docker can be used, with the machine's files below `root`.
-pub(super) async fn check(root: &Path, socket: &str) -> Finding {
+/// Whether Docker can be used, with the machine's files below `root`; that it is not installed yet is fine.
+pub(crate) async fn check(root: &Path, socket: &str) -> Finding {
     judge(root, get(socket, "/_ping").await.map(|_| ()))
 }
 
@@ -72,7 +72,7 @@ fn judge(root: &Path, answer: Result<(), Silence>) -> Finding {
     let snap = ["snap/bin/docker", "var/snap/docker"].into_iter().any(exists);
     if snap && !installed {
         return Finding::fail(
-            "docker",
+            "docker.engine",
             "Docker",
             "this Docker is a snap, which cannot mount /var/lib/rcfed and /etc/rcfed",
         )
@@ -80,21 +80,21 @@ fn judge(root: &Path, answer: Result<(), Silence>) -> Finding {
         .remedy("snap remove docker && apt-get install docker.io");
     }
     match answer {
-        Ok(()) => Finding::ok("docker", "Docker", "answers"),
+        Ok(()) => Finding::ok("docker.engine", "Docker", "answers"),
         Err(Silence::Nobody(_)) if !installed => {
             let remedy = "nothing; rcfed installs docker.io with apt";
-            Finding::ok("docker", "Docker", "is not installed yet").remedy(remedy)
+            Finding::ok("docker.engine", "Docker", "is not installed yet").remedy(remedy)
         }
-        Err(silence @ Silence::Nobody(_)) => Finding::fail("docker", "Docker", "is installed, but does not run")
+        Err(silence @ Silence::Nobody(_)) => Finding::fail("docker.engine", "Docker", "is installed, but does not run")
             .seen(silence.to_string())
             .remedy("systemctl start docker"),
         Err(silence @ Silence::Forbidden(_)) => {
-            Finding::fail("docker", "Docker", silence.to_string()).remedy("sudo rcfed init")
+            Finding::fail("docker.engine", "Docker", silence.to_string()).remedy("sudo rcfed init")
         }
-        Err(silence @ Silence::Timeout) => {
-            Finding::fail("docker", "Docker", "hangs").seen(silence.to_string()).remedy("systemctl restart docker")
-        }
-        Err(silence) => Finding::unknown("docker", "Docker", silence.to_string()).remedy("docker version"),
+        Err(silence @ Silence::Timeout) => Finding::fail("docker.engine", "Docker", "hangs")
+            .seen(silence.to_string())
+            .remedy("systemctl restart docker"),
+        Err(silence) => Finding::unknown("docker.engine", "Docker", silence.to_string()).remedy("docker version"),
     }
 }
 

@@ -2,15 +2,16 @@
 
 use std::path::Path;
 
-use super::finding::Finding;
 use super::{MACHINE, or_unknown};
+use crate::compat;
 use crate::config::Profile;
+use crate::finding::Finding;
 use crate::host::facts;
 
 const GB: u64 = 1_000_000_000;
 
 /// Whether this process may change the machine.
-pub(super) fn rights(is_root: bool) -> Finding {
+pub(crate) fn rights(is_root: bool) -> Finding {
     match is_root {
         true => Finding::ok("machine.root", MACHINE, "runs as root"),
         false => Finding::fail("machine.root", MACHINE, "does not run as root").remedy("sudo rcfed init"),
@@ -18,7 +19,7 @@ pub(super) fn rights(is_root: bool) -> Finding {
 }
 
 /// Whether rcfed knows this distribution.
-pub(super) fn system(root: &Path) -> Finding {
+pub(crate) fn system(root: &Path) -> Finding {
     let os = match facts::os(root) {
         Ok(os) => os,
         Err(error) => return Finding::unknown("machine.os", MACHINE, error.to_string()),
@@ -35,11 +36,15 @@ pub(super) fn system(root: &Path) -> Finding {
         let old = format!("{} is older than Debian 12 and Ubuntu 22.04, which rcfed is made for", os.pretty);
         return Finding::warn("machine.os", MACHINE, old).remedy("upgrade the distribution first");
     }
-    Finding::ok("machine.os", MACHINE, os.pretty)
+    let today = jiff::Timestamp::now().strftime("%Y-%m-%d").to_string();
+    match compat::end_of_system(&os.id, &os.version).filter(|end| today.as_str() >= end.date) {
+        Some(end) => Finding::warn("machine.os", MACHINE, end.to_string()).remedy("upgrade the distribution"),
+        None => Finding::ok("machine.os", MACHINE, os.pretty),
+    }
 }
 
 /// Whether images exist for this processor.
-pub(super) fn architecture(architecture: &str, profile: Profile) -> Finding {
+pub(crate) fn architecture(architecture: &str, profile: Profile) -> Finding {
     match (architecture, profile.has_homeserver()) {
         ("x86_64", _) | ("aarch64", false) => Finding::ok("machine.architecture", MACHINE, architecture),
         ("aarch64", true) => {
@@ -54,7 +59,7 @@ pub(super) fn architecture(architecture: &str, profile: Profile) -> Finding {
 }
 
 /// Whether MongoDB starts on this processor: from 5.0 on it needs AVX, and dies of an illegal instruction without.
-pub(super) fn processor(root: &Path, architecture: &str) -> Option<Finding> {
+pub(crate) fn processor(root: &Path, architecture: &str) -> Option<Finding> {
     if architecture != "x86_64" {
         return None;
     }
@@ -67,7 +72,7 @@ pub(super) fn processor(root: &Path, architecture: &str) -> Option<Finding> {
 }
 
 /// Whether there is memory for databases and servers. A machine sold as 2 GB shows a little less.
-pub(super) fn memory(root: &Path) -> Finding {
+pub(crate) fn memory(root: &Path) -> Finding {
     or_unknown("machine.memory", facts::memory(root), |memory| {
         let said = format!("{} of memory, {} of swap", gigabytes(memory.total), gigabytes(memory.swap));
         if memory.total < GB * 18 / 10 {
@@ -83,7 +88,7 @@ pub(super) fn memory(root: &Path) -> Finding {
 }
 
 /// Whether images and data have room, at `path` below `root`.
-pub(super) fn disk(root: &Path, path: &str) -> Finding {
+pub(crate) fn disk(root: &Path, path: &str) -> Finding {
     let free = facts::free_space(&root.join(path.trim_start_matches('/')));
     or_unknown("machine.disk", free, |free| room(free, path))
 }
@@ -102,7 +107,7 @@ fn room(free: u64, path: &str) -> Finding {
 }
 
 /// Whether somebody else installs packages at this moment.
-pub(super) fn packages(root: &Path) -> Finding {
+pub(crate) fn packages(root: &Path) -> Finding {
     if facts::cloud_init_runs(root) {
         return Finding::warn("machine.packages", MACHINE, "cloud-init is still setting this machine up")
             .remedy("cloud-init status --wait");

@@ -2,18 +2,18 @@
 
 use std::path::Path;
 
-use super::finding::Finding;
 use crate::config::Proxy;
+use crate::finding::Finding;
 use crate::host::net::{Listener, listeners};
 
 /// Judges both ports, with the tables of `/proc` below `root`. `gateway`: the ports rcfed's own gateway
 /// is published at.
-pub(super) fn check(root: &Path, proxy: Proxy, gateway: &[u16]) -> Vec<Finding> {
+pub(crate) fn check(root: &Path, proxy: Proxy, gateway: &[u16]) -> Vec<Finding> {
     let found = match listeners(root, &[80, 443]) {
         Ok(found) => found,
         Err(error) => {
             let why = format!("who listens cannot be seen: {error}");
-            return vec![Finding::unknown("ports", "80, 443", why).remedy("ss -ltnp")];
+            return vec![Finding::unknown("machine.ports", "80, 443", why).remedy("ss -ltnp")];
         }
     };
     let judged = [80, 443].map(|port| {
@@ -30,26 +30,34 @@ fn judge(port: u16, held: &[&Listener], proxy: Proxy, gateway: bool) -> Finding 
         held.iter().filter(|l| !(gateway && matches!(name(l).as_deref(), Some("docker-proxy" | "dockerd")))).collect();
     let Some(first) = others.first() else {
         return match (proxy, held.is_empty()) {
-            (Proxy::Gateway, true) => Finding::ok("ports", subject, "is free"),
+            (Proxy::Gateway, true) => Finding::ok("machine.ports", subject, "is free"),
+            // Many an nginx has no site with TLS yet.
+            (Proxy::Host, true) if port == 443 => {
+                Finding::ok("machine.ports", subject, "is free; this machine's nginx will listen there")
+            }
             (Proxy::Host, true) => {
-                Finding::fail("ports", subject, "nothing listens, but proxy = \"host\" needs an nginx there")
+                Finding::fail("machine.ports", subject, "nothing listens, but proxy = \"host\" needs an nginx there")
                     .remedy("systemctl start nginx, or proxy = \"gateway\"")
             }
             (Proxy::None, true) => Finding::warn(
-                "ports",
+                "machine.ports",
                 subject,
                 "nothing listens; with proxy = \"none\" your own proxy has to, here or elsewhere",
             ),
-            (_, false) => Finding::ok("ports", subject, "is held by rcfed's own gateway"),
+            (_, false) => Finding::ok("machine.ports", subject, "is held by rcfed's own gateway"),
         };
     };
     let who = first.process.as_ref().map_or("a process that only root may see".to_owned(), ToString::to_string);
     let kind = name(first).unwrap_or_default();
     let finding = match (proxy, kind.as_str()) {
-        (Proxy::Host, "") => Finding::unknown("ports", subject, format!("is held by {who}")).remedy("sudo rcfed init"),
-        (Proxy::None, _) | (Proxy::Host, "nginx") => return Finding::ok("ports", subject, format!("is held by {who}")),
+        (Proxy::Host, "") => {
+            Finding::unknown("machine.ports", subject, format!("is held by {who}")).remedy("sudo rcfed init")
+        }
+        (Proxy::None, _) | (Proxy::Host, "nginx") => {
+            return Finding::ok("machine.ports", subject, format!("is held by {who}"));
+        }
         (Proxy::Host, _) => {
-            Finding::fail("ports", subject, format!("is held by {who}; proxy = \"host\" knows nginx only"))
+            Finding::fail("machine.ports", subject, format!("is held by {who}; proxy = \"host\" knows nginx only"))
                 .remedy("proxy = \"none\", and forward to the gateway yourself")
         }
         (Proxy::Gateway, _) => {
@@ -61,7 +69,7 @@ fn judge(port: u16, held: &[&Listener], proxy: Proxy, gateway: bool) -> Finding 
                 "docker-proxy" | "dockerd" => format!("docker ps --filter publish={port}"),
                 _ => format!("ss -ltnp 'sport = :{port}', and stop what it shows"),
             };
-            Finding::fail("ports", subject, format!("is held by {who}")).remedy(remedy)
+            Finding::fail("machine.ports", subject, format!("is held by {who}")).remedy(remedy)
         }
     };
     others.iter().fold(finding, |finding, listener| finding.seen(format!("{} listens", listener.address)))

@@ -84,7 +84,8 @@ mod tests {
             Finding::ok("machine.os", "this machine", "is Debian 12"),
             Finding::warn("machine.memory", "this machine", "has 1.9 GB of memory; 2 GB is the least"),
             Finding::unknown("machine.clock", "this machine", "cannot say whether its clock is right"),
-            Finding::fail("ports", "port 80", "is held by nginx (pid 812)").remedy("systemctl disable --now nginx"),
+            Finding::fail("machine.ports", "port 80", "is held by nginx (pid 812)")
+                .remedy("systemctl disable --now nginx"),
             dns("chat.example.org"),
             Finding::warn("dns.caa", "matrix.example.org", "needs an account").remedy("first\nsecond"),
         ];
@@ -95,7 +96,8 @@ mod tests {
     #[test]
     fn dns_alone_is_told_with_every_record() {
         let fine = Finding::ok("machine.os", "this machine", "is Debian 12");
-        let port = Finding::fail("ports", "port 80", "is held by nginx (pid 812)").remedy("systemctl stop nginx");
+        let port =
+            Finding::fail("machine.ports", "port 80", "is held by nginx (pid 812)").remedy("systemctl stop nginx");
         let advice = Finding::fail("dns.address", "x.example.org", "cannot be looked up: no answer in time")
             .remedy("ask yourself: dig +trace x.example.org A");
         let mute = Finding::fail("dns.caa", "example.org", "cannot be looked up");

@@ -1,0 +1,187 @@
+//! `rcfed doctor NAME…`: any server from outside. It needs neither root nor Docker nor a deployment.
+
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use futures_util::stream::{self, BoxStream, Stream, StreamExt};
+use jiff::Timestamp;
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, BufReader};
+
+use super::DoctorArgs;
+use crate::cli::Context;
+use crate::dns::Lookup;
+use crate::doctor::{self, Redactor, Report, remote};
+use crate::error::{Error, Result};
+use crate::matrix::server_name::ServerName;
+use crate::matrix::{Eyes, Wishes, look};
+
+/// Names that are looked at at the same time. Each costs a few connections, most of them spent waiting.
+const AT_ONCE: usize = 64;
+/// The longest line that can hold a name.
+const LONGEST: u64 = 1024;
+
+/// Whether names were given, so that this machine's own deployment is not meant.
+pub(super) fn wanted(args: &DoctorArgs) -> bool {
+    !args.names.is_empty() || args.from.is_some()
+}
+
+/// Looks at every name, tells each as it is done, and ends with an exit code.
+pub(super) async fn run(args: &DoctorArgs, context: &Context) -> Result<()> {
+    if let Some(flag) = args.changes.then_some("--changes") {
+        return Err(Error::usage(
+            format!("`{flag}` compares runs on this machine's own deployment"),
+            "leave it away, or the names",
+        ));
+    }
+    if let Some(id) = args.only.iter().find(|id| !remote::table().iter().any(|row| row.id == **id)) {
+        return Err(Error::usage(
+            format!("`{id}` can be seen only on the server's own machine"),
+            "`rcfed doctor --list-checks` names all; those from outside stand last",
+        ));
+    }
+    let roots = args.ca.as_deref().map(read).transpose()?;
+    let eyes = Eyes::new(Lookup::new(&context.host), roots.as_deref())?;
+    if let ([name], None) = (args.names.as_slice(), &args.from)
+        && name != "-"
+    {
+        let report = examine(name.clone(), eyes, args.only.clone()).await;
+        return args.tell(&context.ui, &hidden(args, report), None);
+    }
+    if args.html.is_some() || args.junit.is_some() || args.prometheus.is_some() {
+        return Err(Error::usage(
+            "the other forms of output hold one report",
+            "give one name, or use --json: one line for each name",
+        ));
+    }
+    many(args, context, eyes).await
+}
+
+async fn many(args: &DoctorArgs, context: &Context, eyes: Eyes) -> Result<()> {
+    more_files();
+    let reports = names(args).await?.map(|name| {
+        let (eyes, only) = (eyes.clone(), args.only.clone());
+        async move {
+            let name = name?;
+            // A task of its own, so that handshakes use every processor.
+            let report = tokio::spawn(examine(name, eyes, only)).await;
+            report.map_err(|error| Error::new(format!("a look went wrong itself: {error}"), "please report this"))
+        }
+    });
+    let mut reports = std::pin::pin!(reports.buffer_unordered(AT_ONCE));
+    let (mut total, mut bad) = (0_usize, 0_usize);
+    let look = args.colours(context.ui.verbosity());
+    while let Some(report) = reports.next().await {
+        let report = hidden(args, report?);
+        total += 1;
+        bad += usize::from(report.exit_code(args.strict) != 0);
+        context.ui.data(&if args.json {
+            doctor::json::json(&report, None).to_string()
+        } else {
+            doctor::terminal::brief(&report, look)
+        });
+    }
+    if total == 0 {
+        return Err(Error::usage(
+            "there is no name to look at",
+            "give names, or a file with one in each line: `rcfed doctor --from FILE`",
+        ));
+    }
+    context.ui.say(&format!("{total} names: {} well, {bad} not.", total - bad));
+    if bad == 0 { Ok(()) } else { Err(Error::told(1)) }
+}
+
+async fn examine(text: String, eyes: Eyes, only: Vec<&'static str>) -> Report {
+    match ServerName::parse(&text) {
+        Err(error) => remote::refused(&text, &error, Timestamp::now()),
+        Ok(name) => {
+            let needs_clients =
+                only.is_empty() || only.iter().any(|id| id.starts_with("client.") || id.starts_with("support."));
+            let wishes = Wishes { clients: needs_clients, ..Wishes::default() };
+            let seen = look(&name, &eyes, &wishes).await;
+            remote::report(&seen, Timestamp::now(), &only)
+        }
+    }
+}
+
+fn hidden(args: &DoctorArgs, report: Report) -> Report {
+    if !args.share {
+        return report;
+    }
+    let host = ServerName::parse(&report.subject.server_name).map(|name| name.host().to_string());
+    Redactor::default().and_host(&host.unwrap_or_else(|_| report.subject.server_name.clone())).report(report)
+}
+
+/// The names given, then those of the file; `-` among them stands for standard input.
+async fn names(args: &DoctorArgs) -> Result<BoxStream<'static, Result<String>>> {
+    let mut all: BoxStream<'static, Result<String>> = stream::empty().boxed();
+    let from = args.from.as_ref().map(|path| path.to_string_lossy().into_owned());
+    for (name, is_file) in args.names.iter().map(|name| (name.clone(), false)).chain(from.map(|path| (path, true))) {
+        all = match name.as_str() {
+            "-" => {
+                let input = std::io::stdin().as_fd().try_clone_to_owned();
+                let input = input.map_err(|error| unreadable(Path::new("-"), &error))?;
+                let input = tokio::fs::File::from_std(input.into());
+                all.chain(lines(BufReader::new(input), "standard input".into())).boxed()
+            }
+            _ if is_file => {
+                let file = tokio::fs::File::open(&name).await.map_err(|error| unreadable(Path::new(&name), &error))?;
+                all.chain(lines(BufReader::new(file), name)).boxed()
+            }
+            _ => all.chain(stream::iter([Ok(name)])).boxed(),
+        };
+    }
+    Ok(all)
+}
+
+/// One name from each line; empty lines and what stands after `#` are passed over.
+fn lines<R: AsyncBufRead + Unpin + Send + 'static>(
+    reader: R,
+    what: String,
+) -> impl Stream<Item = Result<String>> + Send {
+    stream::unfold(Some((reader, what, 0_usize)), |state| async move {
+        let (mut reader, what, mut number) = state?;
+        loop {
+            number += 1;
+            let mut line = Vec::new();
+            let wrong = |why: &str| {
+                Some((
+                    Err(Error::usage(format!("line {number} of {what} {why}"), "one server name in each line")),
+                    None,
+                ))
+            };
+            match (&mut reader).take(LONGEST).read_until(b'\n', &mut line).await {
+                Ok(0) => return None,
+                Ok(_) if line.len() as u64 == LONGEST && !line.ends_with(b"\n") => {
+                    return wrong("is longer than any name");
+                }
+                Ok(_) => {}
+                Err(error) => return wrong(&format!("cannot be read: {error}")),
+            }
+            let Ok(text) = std::str::from_utf8(&line) else { return wrong("is not text") };
+            let name = text.split('#').next().unwrap_or_default().trim();
+            if !name.is_empty() {
+                return Some((Ok(name.to_owned()), Some((reader, what, number))));
+            }
+        }
+    })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|error| unreadable(path, &error))
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Error {
+    Error::usage(
+        format!("`{}` cannot be read: {error}", path.display()),
+        "give a file that exists and that you may read",
+    )
+}
+
+/// Many looks have many connections; the usual limit of 1024 files is a soft one.
+fn more_files() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // Without it, fewer looks are whole; each says so itself.
+    let _ = setrlimit(Resource::Nofile, limit);
+}

@@ -1,0 +1,105 @@
+//! The doctor: why this deployment does not federate, told by its first cause.
+//!
+//! A table of checks ([`table`]) is run by an engine that knows what each needs ([`run`]); what comes of it is a
+//! [`Report`], which is pure, and every form of output is made from it. Any server is looked at from
+//! outside by [`remote`], whose rows stand in the same reference.
+//!
+//! # Guarantees
+//! Nothing is changed on the machine, with three exceptions that leave nothing behind: an empty transaction to the bridge,
+//! a message to the administrator's own conversation that is deleted at once, and a throw-away container for `nginx -t`
+//! while the gateway is down.
+
+mod check;
+mod checks;
+mod closing;
+mod engine;
+mod output;
+mod past;
+pub mod remote;
+mod report;
+mod share;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use tokio::sync::OnceCell;
+
+pub use check::{Check, Doc, Place, Row};
+pub use checks::{find, rows, table, without_engine};
+pub use closing::once_more;
+pub use engine::{Ended, Outcome, run, with_needs};
+pub use output::{html, json, junit, pages, prometheus, terminal};
+pub use past::{Change, FILE as PAST, Past};
+pub use report::{Counts, Report, Subject};
+pub use share::Redactor;
+
+use crate::change::Look;
+use crate::config::Service;
+use crate::error::Result;
+use crate::finding::Finding;
+use crate::machine::Machine;
+use crate::step;
+
+/// What the checks look at: a deployment on this machine.
+pub struct Site {
+    /// The deployment.
+    pub machine: Machine,
+    /// Above `/proc` and `/etc` of the machine itself: `/`, except in tests.
+    pub root: PathBuf,
+    /// What earlier runs saw.
+    pub past: Past,
+    /// What DNS says, asked once for all checks.
+    pub dns: OnceCell<Vec<Finding>>,
+    /// What differs from what is wanted, looked at once for all checks.
+    drift: OnceCell<Result<Look, String>>,
+    /// Bytes of what fills the disk, once they were measured.
+    pub sizes: OnceCell<BTreeMap<String, u64>>,
+}
+
+impl Site {
+    /// A deployment on the machine this process runs on.
+    pub fn new(machine: Machine, past: Past) -> Self {
+        Self { machine, root: "/".into(), past, dns: OnceCell::new(), drift: OnceCell::new(), sizes: OnceCell::new() }
+    }
+
+    /// Everything that `rcfed apply` would change; `Err` says why it cannot be known.
+    pub(crate) async fn look(&self) -> Result<&Look, String> {
+        let look = self.drift.get_or_init(|| async {
+            let steps = step::steps(&self.machine.config, &self.machine.topology);
+            Look::at(&self.machine, &steps).await.map_err(|error| error.message())
+        });
+        look.await.as_ref().map_err(Clone::clone)
+    }
+
+    /// Status and body of a GET to a service on the containers' network; the inner `Err` says why there is none.
+    pub(crate) async fn ask(&self, service: Service, port: u16, path: &str) -> Result<Result<(u16, String), String>> {
+        let Some(base) = self.machine.url(service, port).await? else {
+            return Ok(Err("it does not run any more".into()));
+        };
+        Ok(self.machine.host.get(&format!("{base}{path}")).await.map_err(|error| error.to_string()))
+    }
+
+    /// A service that runs and did not give the answer it should have.
+    pub(crate) async fn silent(
+        &self,
+        id: &'static str,
+        service: Service,
+        answer: Result<(u16, String), String>,
+    ) -> Result<Finding> {
+        let (said, seen) = match answer {
+            Ok((status, body)) => {
+                ("answers with an error", format!("status {status}: {}", body.chars().take(160).collect::<String>()))
+            }
+            Err(error) => ("runs, but does not answer", error),
+        };
+        let mut finding = Finding::fail(id, service.name(), said).seen(seen);
+        let started = self.machine.observe(service).await?.and_then(|c| c.started_at.parse::<jiff::Timestamp>().ok());
+        let seconds = started.map(|started| jiff::Timestamp::now().duration_since(started).as_secs());
+        if let Some(seconds @ ..300) = seconds {
+            finding = finding.seen(format!("it was started {seconds} s ago and may not be ready yet"));
+        }
+        let lines = self.machine.docker.last_lines(&service.container(), 4).await.unwrap_or_default();
+        finding = lines.iter().fold(finding, |finding, line| finding.seen(line.chars().take(200).collect::<String>()));
+        Ok(finding.command(format!("sudo docker restart {}", service.container())))
+    }
+}

@@ -1,0 +1,249 @@
+//! The engine, what rcfed made in it, and how a single container is.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::super::Site;
+use super::super::check::{Check, Doc, Place, always};
+use crate::config::Service;
+use crate::error::Error;
+use crate::finding::{Finding, Status};
+use crate::host::docker::{Observed, RunState};
+use crate::layout;
+use crate::preflight::docker;
+use crate::step::{State, Step};
+
+pub(super) const ENGINE: &[Check] = &[
+    Check {
+        id: "docker.engine",
+        place: Place::Docker,
+        applies: always,
+        needs: &[],
+        limit: 6,
+        run: |site| Box::pin(engine(site)),
+        doc: Doc {
+            what: "Whether the Docker engine answers at its socket.",
+            why: "Everything rcfed runs lives in it.",
+            fails: "Nothing works, after a reboot or an upgrade of Docker for instance.",
+            fix: "`sudo systemctl start docker`; if it does not stay up, `sudo journalctl -u docker -n 50` says why.",
+            source: "Docker Engine API, `GET /_ping`.",
+        },
+    },
+    Check {
+        id: "docker.network",
+        place: Place::Docker,
+        applies: always,
+        needs: &["docker.engine"],
+        limit: 8,
+        run: |site| Box::pin(network(site)),
+        doc: Doc {
+            what: "Whether the network `rcfed` exists and is rcfed's.",
+            why: "The containers find each other by name on it and nowhere else.",
+            fails: "Containers do not start, or do not find each other.",
+            fix: "`sudo rcfed apply` makes it; a foreign one of the same name has to be renamed or removed first.",
+            source: "rcfed's own layout.",
+        },
+    },
+    Check {
+        id: "docker.volumes",
+        place: Place::Docker,
+        applies: always,
+        needs: &["docker.engine"],
+        limit: 8,
+        run: |site| Box::pin(volumes(site)),
+        doc: Doc {
+            what: "Whether every volume with data exists.",
+            why: "Messages, accounts and the homeserver's state are in them; `rcfed apply` would make an empty one.",
+            fails: "A server starts with an empty database, or does not start.",
+            fix: "Restore the volume from a backup before anything else is done.",
+            source: "rcfed's own layout.",
+        },
+    },
+];
+
+/// How the container of `service` is, under the id of the check that asks.
+pub(super) async fn container(site: Arc<Site>, id: &'static str, service: Service) -> Vec<Finding> {
+    match look(&site, id, service).await {
+        Ok(finding) => vec![finding],
+        Err(error) => vec![Finding::unknown(id, service.container(), error.message())],
+    }
+}
+
+async fn look(site: &Site, id: &'static str, service: Service) -> Result<Finding, Error> {
+    let machine = &site.machine;
+    let name = service.container();
+    let Some(observed) = machine.observe(service).await? else {
+        return Ok(Finding::fail(id, name, "does not exist").command("sudo rcfed apply"));
+    };
+    if observed.service.as_deref() != Some(service.name()) {
+        return Ok(Finding::fail(id, &name, "was not made by rcfed, and stands in its place")
+            .command(format!("sudo docker stop {name}"))
+            .command(format!("sudo docker rename {name} {name}-foreign"))
+            .command("sudo rcfed apply"));
+    }
+    let (finding, wrong) = state(id, service, &observed);
+    let finding = if wrong {
+        let (_, cause) = machine.why_unwell(service).await?;
+        let lines = machine.docker.last_lines(&name, 5).await.unwrap_or_default();
+        let finding = cause.into_iter().fold(finding, |finding, cause| finding.seen(format!("usual cause: {cause}")));
+        lines.into_iter().fold(finding, |finding, line| finding.seen(shortened(&line)))
+    } else {
+        finding
+    };
+    if finding.status > Status::Info {
+        let down = service == Service::Postgres && finding.commands.ends_with(&["sudo rcfed apply".to_owned()]);
+        // The homeserver's connections were cut, and not every version notices.
+        return Ok(if down { finding.command("sudo docker restart rcfed-homeserver") } else { finding });
+    }
+    // What the configuration changed is told by `config.applied`.
+    let look = site.look().await.map_err(|why| Error::new(why, ""))?;
+    Ok(match look.change(&Step::Container(service).id()) {
+        Some(change) if change.by_hand => Finding::warn(id, name, "runs, but somebody changed it by hand")
+            .seen(&change.why)
+            .command("sudo rcfed apply"),
+        _ => finding,
+    })
+}
+
+/// What the engine says of it; `true` if its last lines are worth a look.
+fn state(id: &'static str, service: Service, observed: &Observed) -> (Finding, bool) {
+    let name = service.container();
+    let fail = |what: String| Finding::fail(id, &name, what);
+    let apply = |finding: Finding| finding.command("sudo rcfed apply");
+    match &observed.state {
+        RunState::Created => (apply(fail("was never started".into())), false),
+        RunState::Exited(_, true) => {
+            let told = "more memory or swap keeps it from happening again: see `rcfed doctor --explain machine.memory`";
+            (apply(fail("was killed by the kernel for want of memory".into()).remedy(told)), false)
+        }
+        RunState::Exited(code, false) => (apply(fail(format!("ended with exit code {code}{}", meaning(*code)))), true),
+        RunState::Restarting(code) => {
+            let said = format!(
+                "ends again and again with exit code {code}{} ({} restarts)",
+                meaning(*code),
+                observed.restarts
+            );
+            (apply(fail(said)), true)
+        }
+        RunState::Paused => (fail("was paused".into()).command(format!("sudo docker unpause {name}")), false),
+        RunState::Running if observed.address.is_none() => {
+            let reconnect = format!("sudo docker network connect --alias {service} rcfed {name}");
+            (fail("runs, but is not on the network `rcfed`".into()).command(reconnect), false)
+        }
+        RunState::Running if observed.health == "unhealthy" => (
+            Finding::warn(id, name, "runs, but its own health check fails")
+                .command(format!("sudo rcfed logs {service}")),
+            true,
+        ),
+        RunState::Running if observed.restarts > 0 => (
+            Finding::info(id, name, format!("runs; it was restarted {} times since it was made", observed.restarts)),
+            false,
+        ),
+        RunState::Running => (Finding::ok(id, name, "runs"), false),
+    }
+}
+
+fn meaning(code: i64) -> &'static str {
+    match code {
+        0 => " (stopped)",
+        132 => " (illegal instruction)",
+        137 => " (killed)",
+        143 => " (asked to stop)",
+        _ => "",
+    }
+}
+
+fn shortened(line: &str) -> String {
+    let mut text: String = line.chars().take(200).collect();
+    if text.len() < line.len() {
+        text.push('…');
+    }
+    text
+}
+
+async fn engine(site: Arc<Site>) -> Vec<Finding> {
+    vec![engine_at(&site.root, &site.machine.host.docker).await]
+}
+
+/// How the engine at `socket` is.
+pub(in super::super) async fn engine_at(root: &Path, socket: &str) -> Finding {
+    let mut finding = docker::check(root, socket).await;
+    if finding.status == Status::Ok && finding.remedy.is_some() {
+        // For preflight that is fine: rcfed installs it.
+        finding = Finding::fail("docker.engine", "Docker", "is not installed here").command("sudo rcfed apply");
+    } else if finding.status == Status::Fail
+        && let Some(command) = finding.remedy.take_if(|remedy| remedy.starts_with("systemctl "))
+    {
+        finding = finding.command(format!("sudo {command}"));
+    }
+    finding
+}
+
+async fn network(site: Arc<Site>) -> Vec<Finding> {
+    let finding = |status, said: &str| Finding::new(status, "docker.network", crate::topology::NETWORK, said);
+    vec![match Step::Network.inspect(&site.machine).await {
+        Ok(State::Current) => finding(Status::Ok, "exists"),
+        Ok(State::Foreign(why)) => {
+            finding(Status::Fail, &why).remedy("rename or remove it, then run `sudo rcfed apply`")
+        }
+        Ok(_) => finding(Status::Fail, "does not exist").command("sudo rcfed apply"),
+        Err(error) => finding(Status::Unknown, &error.message()),
+    }]
+}
+
+async fn volumes(site: Arc<Site>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for volume in &site.machine.topology.volumes {
+        let finding = |status, said: &str| Finding::new(status, "docker.volumes", &volume.name, said);
+        findings.push(match Step::Volume(volume.clone()).inspect(&site.machine).await {
+            Ok(State::Current) => finding(Status::Ok, "exists"),
+            Ok(State::Foreign(why)) => finding(Status::Fail, &why).remedy("rename or remove it, then run `sudo rcfed apply`"),
+            Ok(_) => finding(Status::Fail, "is gone, and its data with it").remedy(format!(
+                "restore it from a backup; if there never was anything in it, `sudo rcfed apply` makes an empty one. What rcfed did: {}",
+                layout::RECEIPT
+            )),
+            Err(error) => finding(Status::Unknown, &error.message()),
+        });
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_in_words() {
+        let observed = |state: RunState, restarts, health: &str, address: Option<&str>| Observed {
+            id: String::new(),
+            service: Some("mongodb".into()),
+            hash: None,
+            reference: None,
+            image: String::new(),
+            state,
+            address: address.map(Into::into),
+            started_at: String::new(),
+            restarts,
+            health: health.into(),
+        };
+        let on = Some("172.18.0.2");
+        let cases = [
+            observed(RunState::Created, 0, "", None),
+            observed(RunState::Exited(137, true), 0, "", None),
+            observed(RunState::Exited(137, false), 0, "", None),
+            observed(RunState::Exited(1, false), 0, "", None),
+            observed(RunState::Restarting(132), 7, "", None),
+            observed(RunState::Paused, 0, "", on),
+            observed(RunState::Running, 0, "healthy", None),
+            observed(RunState::Running, 0, "unhealthy", on),
+            observed(RunState::Running, 2, "healthy", on),
+            observed(RunState::Running, 0, "starting", on),
+        ];
+        let lines = cases.map(|observed| {
+            let (f, _) = state("container.mongodb", Service::Mongodb, &observed);
+            let words = f.remedy.map(|words| format!(" ({words})")).unwrap_or_default();
+            format!("{}: {} {} → {}{words}", f.status.name(), f.subject, f.summary, f.commands.join(" && "))
+        });
+        insta::assert_snapshot!(lines.join("\n"));
+    }
+}

@@ -1,0 +1,177 @@
+//! MongoDB is a primary, PostgreSQL has the right collation, and both let their servers in.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::super::Site;
+use super::super::check::{Check, Doc, Place, always, with_homeserver};
+use super::containers::container;
+use crate::config::Service;
+use crate::error::Result;
+use crate::finding::Finding;
+use crate::step::database::{homeserver_login, mongo, psql};
+
+pub(super) const CHECKS: &[Check] = &[
+    Check {
+        id: "container.mongodb",
+        place: Place::Databases,
+        applies: always,
+        needs: &["docker.engine", "docker.network", "docker.volumes", "machine.avx"],
+        limit: 8,
+        run: |site| Box::pin(container(site, "container.mongodb", Service::Mongodb)),
+        doc: Doc {
+            what: "MongoDB's container: whether it runs, how often it was restarted, whether it is on the network and as the configuration says.",
+            why: "Rocket.Chat keeps everything in MongoDB and ends when it is gone.",
+            fails: "Rocket.Chat restarts again and again; people see a connection error.",
+            fix: "`sudo rcfed apply` starts it; its last lines say why it ended.",
+            source: "Docker Engine API, container inspect.",
+        },
+    },
+    Check {
+        id: "mongodb.primary",
+        place: Place::Databases,
+        applies: always,
+        needs: &["container.mongodb"],
+        limit: 15,
+        run: |site| Box::pin(async move { vec![told("mongodb.primary", "MongoDB", primary(&site).await)] }),
+        doc: Doc {
+            what: "Whether MongoDB's replica set `rs0` has a primary that takes writes, asked with `hello`.",
+            why: "Rocket.Chat follows the replica set's log; without a primary it can neither write nor see changes.",
+            fails: "Rocket.Chat prints `REPLICASET IS REQUIRED` or hangs when it starts.",
+            fix: "`sudo docker restart rcfed-mongodb` lets it elect itself; `sudo rcfed apply` initiates a set that was never made.",
+            source: "MongoDB manual, `hello`; Rocket.Chat server/startup/serverRunning.js.",
+        },
+    },
+    Check {
+        id: "mongodb.login",
+        place: Place::Databases,
+        applies: always,
+        needs: &["mongodb.primary", "files.secrets"],
+        limit: 15,
+        run: |site| Box::pin(async move { vec![told("mongodb.login", "MongoDB", mongodb_login(&site).await)] }),
+        doc: Doc {
+            what: "Whether MongoDB lets Rocket.Chat's user in with the password on disk.",
+            why: "A volume of an earlier deployment, or a restored one, has another password.",
+            fails: "Rocket.Chat ends with `Authentication failed`.",
+            fix: "`sudo rcfed apply` gives the user the password on disk.",
+            source: "MongoDB manual, SCRAM.",
+        },
+    },
+    Check {
+        id: "container.postgres",
+        place: Place::Databases,
+        applies: with_homeserver,
+        needs: &["docker.engine", "docker.network", "docker.volumes"],
+        limit: 8,
+        run: |site| Box::pin(container(site, "container.postgres", Service::Postgres)),
+        doc: Doc {
+            what: "PostgreSQL's container: whether it runs, how often it was restarted, whether it is on the network and as the configuration says.",
+            why: "The homeserver keeps rooms, events and keys in it.",
+            fails: "The homeserver answers 500 or ends; nothing federates.",
+            fix: "`sudo rcfed apply` starts it; its last lines say why it ended.",
+            source: "Docker Engine API, container inspect.",
+        },
+    },
+    Check {
+        id: "postgres.database",
+        place: Place::Databases,
+        applies: with_homeserver,
+        needs: &["container.postgres"],
+        limit: 10,
+        run: |site| Box::pin(async move { vec![told("postgres.database", "PostgreSQL", database(&site).await)] }),
+        doc: Doc {
+            what: "Whether the homeserver's database exists, with encoding UTF8 and collation C.",
+            why: "Synapse refuses any other collation, since an upgrade of the C library would damage its indexes.",
+            fails: "The homeserver ends with `incorrect collation` or `database does not exist`.",
+            fix: "`sudo rcfed apply` makes a missing one; one with another collation has to be dumped and restored.",
+            source: "Synapse documentation, postgres.md.",
+        },
+    },
+    Check {
+        id: "postgres.login",
+        place: Place::Databases,
+        applies: with_homeserver,
+        needs: &["postgres.database", "files.secrets"],
+        limit: 10,
+        run: |site| Box::pin(async move { vec![told("postgres.login", "PostgreSQL", postgres_login(&site).await)] }),
+        doc: Doc {
+            what: "Whether PostgreSQL lets the homeserver's role in with the password on disk.",
+            why: "A volume of an earlier deployment, or a restored one, has another password.",
+            fails: "The homeserver ends with `password authentication failed`.",
+            fix: "`sudo rcfed apply` gives the role the password on disk.",
+            source: "PostgreSQL documentation, client authentication.",
+        },
+    },
+];
+
+/// An error is no finding about the thing: it could not be looked at.
+fn told(id: &'static str, subject: &str, result: Result<Finding>) -> Finding {
+    result.unwrap_or_else(|error| Finding::unknown(id, subject, error.message()))
+}
+
+async fn primary(site: &Arc<Site>) -> Result<Finding> {
+    const ID: &str = "mongodb.primary";
+    let hello = match mongo(&site.machine, None, &json!({"hello": 1})).await? {
+        Ok(hello) => hello,
+        Err(said) => {
+            return Ok(Finding::fail(ID, "MongoDB", "does not answer")
+                .seen(said)
+                .command("sudo docker restart rcfed-mongodb"));
+        }
+    };
+    if hello["setName"].is_null() {
+        return Ok(Finding::fail(ID, "MongoDB", "has no replica set").command("sudo rcfed apply"));
+    }
+    if hello["setName"] != "rs0" {
+        return Ok(Finding::fail(ID, "MongoDB", "has another replica set than `rs0`")
+            .seen(format!("setName: {}", hello["setName"]))
+            .remedy(
+                "it was not made by rcfed: move its volume `rcfed-mongodb` away, or restore a dump into an empty one",
+            ));
+    }
+    if hello["isWritablePrimary"] != true {
+        return Ok(Finding::fail(ID, "MongoDB", "is not primary, so nothing can be written")
+            .seen(format!("members: {}", hello["hosts"]))
+            .command("sudo docker restart rcfed-mongodb"));
+    }
+    Ok(Finding::ok(ID, "MongoDB", "is the primary of rs0"))
+}
+
+async fn mongodb_login(site: &Arc<Site>) -> Result<Finding> {
+    const ID: &str = "mongodb.login";
+    Ok(match mongo(&site.machine, Some("rocketchat"), &json!({"ping": 1})).await? {
+        Ok(_) => Finding::ok(ID, "MongoDB", "lets Rocket.Chat in"),
+        Err(said) => Finding::fail(ID, "MongoDB", "does not let Rocket.Chat in").seen(said).command("sudo rcfed apply"),
+    })
+}
+
+async fn database(site: &Arc<Site>) -> Result<Finding> {
+    const ID: &str = "postgres.database";
+    let query = "SELECT pg_encoding_to_char(encoding) || ' ' || datcollate || ' ' || datctype FROM pg_database WHERE datname = 'homeserver'";
+    Ok(match psql(&site.machine, &["-tAc", query]).await? {
+        Err(said) => {
+            Finding::fail(ID, "PostgreSQL", "does not answer").seen(said).command("sudo docker restart rcfed-postgres")
+        }
+        Ok(answer) => match answer.trim() {
+            "UTF8 C C" => Finding::ok(ID, "PostgreSQL", "has the homeserver's database"),
+            "" => Finding::fail(ID, "PostgreSQL", "has no database `homeserver`").command("sudo rcfed apply"),
+            other => Finding::fail(
+                ID,
+                "PostgreSQL",
+                format!("has the homeserver's database as `{other}`, not as `UTF8 C C`"),
+            )
+            .remedy("dump it, move the volume `rcfed-postgres` away, run `sudo rcfed apply`, and restore the dump"),
+        },
+    })
+}
+
+async fn postgres_login(site: &Arc<Site>) -> Result<Finding> {
+    const ID: &str = "postgres.login";
+    Ok(match homeserver_login(&site.machine).await? {
+        Ok(()) => Finding::ok(ID, "PostgreSQL", "lets the homeserver in"),
+        Err(said) => {
+            Finding::fail(ID, "PostgreSQL", "does not let the homeserver in").seen(said).command("sudo rcfed apply")
+        }
+    })
+}

@@ -1,0 +1,152 @@
+//! Names: what DNS says of them, and the two documents by which others find the homeserver.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::super::Site;
+use super::super::check::{Check, Doc, Place, always, with_certificate, with_homeserver};
+use crate::config::{Apex, Config, Service};
+use crate::dns::{self, Expected, Lookup};
+use crate::finding::Finding;
+use crate::host::net::Addresses;
+use crate::host::tls;
+use crate::preflight;
+
+pub(super) const CHECKS: &[Check] = &[
+    Check {
+        id: "dns.address",
+        place: Place::Dns,
+        applies: always,
+        needs: &[],
+        limit: 10,
+        run: |site| Box::pin(records(site, "dns.address")),
+        doc: Doc {
+            what: "A and AAAA of every name, from the zone's own servers and from this machine's resolver, against this machine's addresses.",
+            why: "Others go where DNS says. An AAAA record that points elsewhere is tried first by everybody who has IPv6.",
+            fails: "Some servers reach this one and others do not; certificates are refused for one name.",
+            fix: "Set the records that are shown, at whoever runs the zone.",
+            source: "RFC 1034, RFC 6724; matrix-federation-tester issues 103 and 121.",
+        },
+    },
+    Check {
+        id: "dns.caa",
+        place: Place::Dns,
+        applies: with_certificate,
+        needs: &[],
+        limit: 10,
+        run: |site| Box::pin(records(site, "dns.caa")),
+        doc: Doc {
+            what: "Whether CAA records allow the certificate authority in use.",
+            why: "An authority that is not named there must refuse, also at the next renewal.",
+            fails: "The certificate is not renewed: `CAA record prevents issuance`.",
+            fix: "Add the record that is shown.",
+            source: "RFC 8659, DNS Certification Authority Authorization.",
+        },
+    },
+    Check {
+        id: "wellknown.server",
+        place: Place::Wellknown,
+        applies: documents,
+        needs: &["gateway.loaded"],
+        limit: 8,
+        run: |site| Box::pin(async move { vec![server(&site).await] }),
+        doc: Doc {
+            what: "What the gateway answers to `/.well-known/matrix/server` for the federated domain.",
+            why: "Other servers learn from it which host and port to connect to; without a port they would dial 8448.",
+            fails: "Other servers connect to the wrong host, or to port 8448 where nothing listens.",
+            fix: "`sudo rcfed apply` writes it again.",
+            source: "Matrix server-server API, resolving server names.",
+        },
+    },
+    Check {
+        id: "wellknown.client",
+        place: Place::Wellknown,
+        applies: |config| documents(config) && with_homeserver(config),
+        needs: &["gateway.loaded"],
+        limit: 8,
+        run: |site| Box::pin(async move { vec![client(&site).await] }),
+        doc: Doc {
+            what: "What the gateway answers to `/.well-known/matrix/client` for the federated domain.",
+            why: "Matrix clients find the homeserver by it.",
+            fails: "Clients say that the homeserver cannot be found.",
+            fix: "`sudo rcfed apply` writes it again.",
+            source: "Matrix client-server API, well-known URIs.",
+        },
+    },
+];
+
+/// Whether this machine's gateway answers for the federated domain over TLS.
+fn documents(config: &Config) -> bool {
+    config.names.apex == Apex::Here && with_certificate(config)
+}
+
+async fn records(site: Arc<Site>, id: &'static str) -> Vec<Finding> {
+    // Both checks ask once.
+    let judged = site.dns.get_or_init(|| async {
+        let (config, host) = (&site.machine.config, &site.machine.host);
+        let names = &config.names;
+        let lookup = Lookup::new(host);
+        let addresses = Addresses::find(&site.root, &config.addresses, host.metadata);
+        let looks = lookup.all([&names.federated, &names.chat, &names.matrix]);
+        let (addresses, seen) = futures_util::future::join(addresses, looks).await;
+        let expected = Expected { addresses, proxy: config.proxy, issuer: preflight::issuer(&config.acme.directory) };
+        dns::findings(&dns::judge(names, &expected, &seen), &expected)
+    });
+    let found: Vec<Finding> = judged.await.iter().filter(|finding| finding.id == id).cloned().collect();
+    if found.is_empty() {
+        let name = site.machine.config.names.federated.as_str();
+        return vec![Finding::ok(id, name, "nothing stands in the way")];
+    }
+    let cached = |finding: Finding| match finding.status {
+        crate::finding::Status::Fail => {
+            finding.cached("resolvers may believe the old records until their time to live is over")
+        }
+        _ => finding,
+    };
+    found.into_iter().map(cached).collect()
+}
+
+/// The time for which others may keep what they saw.
+const KEPT: &str =
+    "other servers may believe a wrong answer for up to 48 hours after it was put right, and a failure for one hour";
+
+async fn server(site: &Site) -> Finding {
+    let delegate = format!("{}:443", site.machine.config.names.matrix);
+    document(site, "wellknown.server", "server", "/m.server", &delegate).await
+}
+
+async fn client(site: &Site) -> Finding {
+    let base = format!("https://{}", site.machine.config.names.matrix);
+    document(site, "wellknown.client", "client", "/m.homeserver/base_url", &base).await
+}
+
+async fn document(site: &Site, id: &'static str, which: &str, pointer: &str, wanted: &str) -> Finding {
+    let name = site.machine.config.names.federated.as_str();
+    let path = format!("/.well-known/matrix/{which}");
+    let subject = format!("https://{name}{path}");
+    let base = match site.machine.url(Service::Gateway, 443).await {
+        Ok(Some(base)) => base,
+        Ok(None) => return Finding::unknown(id, subject, "the gateway does not run any more"),
+        Err(error) => return Finding::unknown(id, subject, error.message()),
+    };
+    let finding = |said: &str| {
+        Finding::fail(id, &subject, said)
+            .command("sudo rcfed apply")
+            // The digest in a file that was edited by hand is still the old one.
+            .command("sudo docker exec rcfed-gateway nginx -c /run/rcfed/nginx.conf -s reload")
+            .cached(KEPT)
+    };
+    match tls::get(base.trim_start_matches("http://"), name, &path).await {
+        None => finding("is not answered"),
+        // The pointer's own slashes are its separators, and `m.server` has none.
+        Some((200, body)) => {
+            match serde_json::from_str::<Value>(&body).ok().and_then(|json| json.pointer(pointer).cloned()) {
+                Some(Value::String(said)) if said == wanted => Finding::ok(id, subject, format!("says {wanted}")),
+                Some(other) => finding(&format!("says {other}, not \"{wanted}\"")),
+                None => finding("is answered with something else").seen(body.chars().take(60).collect::<String>()),
+            }
+        }
+        Some((status, _)) => finding("is not answered as it should be").seen(format!("status {status}")),
+    }
+}

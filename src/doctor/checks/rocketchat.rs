@@ -1,0 +1,151 @@
+//! Rocket.Chat: up, with the settings it was given, and allowed to send.
+
+use super::super::Site;
+use super::super::check::{Check, Doc, Place, always, with_homeserver};
+use super::containers::container;
+use crate::config::Service;
+use crate::error::{Error, Explain, Result};
+use crate::finding::Finding;
+use crate::rocketchat::{Client, RestError};
+use crate::step::account;
+use crate::step::federation::expected;
+
+pub(super) const CHECKS: &[Check] = &[
+    Check {
+        id: "container.rocketchat",
+        place: Place::Rocketchat,
+        applies: always,
+        needs: &["docker.engine", "docker.network", "docker.volumes", "mongodb.login"],
+        limit: 8,
+        run: |site| Box::pin(container(site, "container.rocketchat", Service::Rocketchat)),
+        doc: Doc {
+            what: "Rocket.Chat's container: whether it runs, how often it was restarted, whether it is on the network and as the configuration says.",
+            why: "It is what people use, and the bridge is inside it.",
+            fails: "Browsers see 502.",
+            fix: "`sudo rcfed apply` starts it; its last lines say why it ended.",
+            source: "Docker Engine API, container inspect.",
+        },
+    },
+    Check {
+        id: "rocketchat.up",
+        place: Place::Rocketchat,
+        applies: always,
+        needs: &["container.rocketchat"],
+        limit: 8,
+        run: |site| Box::pin(async move { vec![told("rocketchat.up", up(&site).await)] }),
+        doc: Doc {
+            what: "Whether Rocket.Chat answers `GET /api/info`.",
+            why: "It takes minutes to start on a small machine, and a container that runs need not answer.",
+            fails: "Browsers see 502.",
+            fix: "Wait five minutes after a start; then `sudo docker restart rcfed-rocketchat`, and `sudo rcfed logs rocketchat`.",
+            source: "Rocket.Chat REST API.",
+        },
+    },
+    Check {
+        id: "rocketchat.token",
+        place: Place::Rocketchat,
+        applies: always,
+        needs: &["rocketchat.up", "files.secrets"],
+        limit: 8,
+        run: |site| Box::pin(async move { vec![told("rocketchat.token", token(&site).await)] }),
+        doc: Doc {
+            what: "Whether Rocket.Chat still takes the access token that rcfed keeps.",
+            why: "rcfed reads settings and Rocket.Chat's own verdict with it.",
+            fails: "rcfed cannot look into Rocket.Chat; people notice nothing.",
+            fix: "`sudo rcfed apply` takes a new one; if the administrator's password was changed, `sudo rcfed admin reset`.",
+            source: "Rocket.Chat REST API, personal access tokens.",
+        },
+    },
+    Check {
+        id: "rocketchat.settings",
+        place: Place::Rocketchat,
+        applies: with_homeserver,
+        needs: &["rocketchat.token"],
+        limit: 12,
+        run: |site| Box::pin(async move { vec![told("rocketchat.settings", settings(&site).await)] }),
+        doc: Doc {
+            what: "Every federation setting as Rocket.Chat has it now, tokens included, against what it was given.",
+            why: "A setting put into the environment is ignored in silence if it is unknown, and an administrator can change it until the next start.",
+            fails: "Tokens differ on the two sides: `M_UNKNOWN_TOKEN`; or the bridge is off.",
+            fix: "`sudo docker restart rcfed-rocketchat` forces them again.",
+            source: "Rocket.Chat, overwriteSetting.ts and server/services/federation.",
+        },
+    },
+    Check {
+        id: "rocketchat.send",
+        place: Place::Rocketchat,
+        applies: always,
+        needs: &["rocketchat.token"],
+        limit: 12,
+        run: |site| Box::pin(async move { vec![told("rocketchat.send", send(&site).await)] }),
+        doc: Doc {
+            what: "Whether a message can be sent: one is sent to the administrator's conversation with itself, and deleted.",
+            why: "A workspace from 7.0 on that is neither registered nor licensed becomes read-only, with every container green.",
+            fails: "People can read and not write (`restricted-workspace`).",
+            fix: "Register the workspace: put the token from cloud.rocket.chat into a file, name it as `registration_token_file`, run `sudo rcfed apply`.",
+            source: "Rocket.Chat pull requests 33241 and 33382.",
+        },
+    },
+];
+
+fn told(id: &'static str, result: Result<Finding>) -> Finding {
+    result.unwrap_or_else(|error| Finding::unknown(id, "Rocket.Chat", error.message()))
+}
+
+async fn up(site: &Site) -> Result<Finding> {
+    const ID: &str = "rocketchat.up";
+    Ok(match site.ask(Service::Rocketchat, 3000, "/api/info").await? {
+        Ok((200, _)) => Finding::ok(ID, "Rocket.Chat", "answers"),
+        other => site.silent(ID, Service::Rocketchat, other).await?,
+    })
+}
+
+async fn token(site: &Site) -> Result<Finding> {
+    const ID: &str = "rocketchat.token";
+    let fail = |said: &str| Finding::fail(ID, "Rocket.Chat", said).command("sudo rcfed apply");
+    let Some(client) = account::with_token(&site.machine).await? else {
+        return Ok(fail("has given rcfed no access token"));
+    };
+    Ok(if client.token_valid().await? {
+        Finding::ok(ID, "Rocket.Chat", "takes rcfed's access token")
+    } else {
+        fail("does not take rcfed's access token any more")
+            .remedy("if the administrator's password was changed: sudo rcfed admin reset")
+    })
+}
+
+async fn settings(site: &Site) -> Result<Finding> {
+    const ID: &str = "rocketchat.settings";
+    let client = client(site).await?;
+    let mismatches = client.read_back(&expected(&site.machine)?).await?;
+    if mismatches.is_empty() {
+        return Ok(Finding::ok(ID, "Rocket.Chat", "has every federation setting it was given"));
+    }
+    let finding = Finding::fail(ID, "Rocket.Chat", "does not have the federation settings it was given")
+        .command("sudo docker restart rcfed-rocketchat")
+        .command("sudo rcfed apply");
+    Ok(mismatches.iter().fold(finding, |finding, mismatch| finding.seen(mismatch.to_string())))
+}
+
+async fn send(site: &Site) -> Result<Finding> {
+    const ID: &str = "rocketchat.send";
+    let username = site.machine.config.admin.username.as_str();
+    Ok(match client(site).await?.send_and_delete(username).await {
+        Ok(()) => Finding::ok(ID, "Rocket.Chat", "lets messages be sent"),
+        Err(error @ RestError::Restricted) => {
+            let finding = Finding::fail(ID, "Rocket.Chat", "is read-only, because the workspace is not registered");
+            finding.remedy(error.hint().unwrap_or_default())
+        }
+        Err(error @ RestError::RateLimited { .. }) => Finding::unknown(ID, "Rocket.Chat", error.to_string()),
+        Err(error) => {
+            let finding = Finding::fail(ID, "Rocket.Chat", "refused a message").seen(Error::from(error).message());
+            finding.remedy("`sudo rcfed logs rocketchat` says more")
+        }
+    })
+}
+
+/// A client with rcfed's token.
+pub(super) async fn client(site: &Site) -> Result<Client> {
+    let client = account::with_token(&site.machine).await?;
+    client.ok_or_else(|| Error::new("Rocket.Chat does not run any more", "run `sudo rcfed apply`"))
+}

@@ -1,0 +1,182 @@
+//! The name itself, and whether DNS knows it.
+
+use super::super::check::{Doc, Place};
+use super::{Remote, Sight};
+use crate::dns::Fault;
+use crate::finding::Finding;
+use crate::host::net::exchange::Trouble;
+use crate::matrix::discovery::Problem;
+use crate::matrix::server_name::{NameError, Unwise};
+
+pub(super) const GRAMMAR: &str = "name.grammar";
+const UNWISE: &str = "name.unwise";
+const DNSSEC: &str = "dns.dnssec";
+const LOOKUP: &str = "dns.lookup";
+const PRIVATE: &str = "dns.private";
+
+pub(super) const CHECKS: &[Remote] = &[
+    Remote {
+        id: GRAMMAR,
+        place: Place::Dns,
+        needs: &[],
+        own: false,
+        judge: |sight| vec![Finding::ok(GRAMMAR, sight.name(), "is a server name")],
+        doc: Doc {
+            what: "Whether the text is a Matrix server name: a host and perhaps a port, no scheme, no path.",
+            why: "Every other server reads the name by this grammar before it does anything.",
+            fails: "Nobody can invite a user of such a name.",
+            fix: "Write only what stands after the colon of a Matrix id, e.g. `example.org`.",
+            source: "Matrix specification, appendices, Server Name.",
+        },
+    },
+    Remote {
+        id: UNWISE,
+        place: Place::Dns,
+        needs: &[GRAMMAR],
+        own: false,
+        judge: unwise,
+        doc: Doc {
+            what: "What is allowed in a server name and still unwise: capital letters, zeros before a port, great length.",
+            why: "DNS does not tell letters apart by case, Matrix does: two spellings are two servers.",
+            fails: "Some servers know the name and others say that it is another one.",
+            fix: "A name cannot be changed later; a new server should have one in lower case.",
+            source: "Matrix specification, appendices, Server Name.",
+        },
+    },
+    Remote {
+        id: DNSSEC,
+        place: Place::Dns,
+        needs: &[GRAMMAR],
+        own: false,
+        judge: dnssec,
+        doc: Doc {
+            what: "Whether a lookup fails only as long as signatures are checked.",
+            why: "A resolver that checks signatures answers SERVFAIL for a zone whose signatures are wrong.",
+            fails: "Servers behind a checking resolver say that the name cannot be resolved; others work.",
+            fix: "Sign the zone again, or remove the DS record at the registrar until it is signed.",
+            source: "RFC 4035, section 5.5.",
+        },
+    },
+    Remote {
+        id: LOOKUP,
+        place: Place::Dns,
+        needs: &[DNSSEC],
+        own: false,
+        judge: lookup,
+        doc: Doc {
+            what: "Whether the name's own host has an address, in each family.",
+            why: "Without an address and without an SRV record there is nowhere to connect to.",
+            fails: "`no such name`, `server failure`; invites are never delivered.",
+            fix: "Add an A record at whoever runs the zone, or mend its servers.",
+            source: "Matrix server-server API, resolving server names.",
+        },
+    },
+    Remote {
+        id: PRIVATE,
+        place: Place::Dns,
+        needs: &[LOOKUP],
+        own: false,
+        judge: private,
+        doc: Doc {
+            what: "Whether an address that others are sent to is private, such as 10.0.0.0/8 or fd00::/8.",
+            why: "Private addresses exist in every network; nobody outside reaches this one.",
+            fails: "It works at home and nowhere else; Synapse refuses such addresses by its own block list.",
+            fix: "Put the public address into the zone, and the private one only into the resolver at home.",
+            source: "RFC 1918, RFC 4193; Synapse's `ip_range_blacklist`.",
+        },
+    },
+];
+
+/// What is told of a text that is no name.
+pub(super) fn refused(text: &str, error: &NameError) -> Finding {
+    let host = text.trim_start_matches("https://").trim_start_matches("http://");
+    let host = host.split('/').next().unwrap_or_default().trim_end_matches('.');
+    let finding = Finding::fail(GRAMMAR, format!("`{text}`"), format!("is not a server name: {error}"));
+    match crate::matrix::server_name::ServerName::parse(host) {
+        Ok(name) if name.as_str() != text => finding.remedy(format!("write only the name: rcfed doctor {name}")),
+        _ => finding.remedy("a server name is what stands after the colon of a Matrix id, e.g. example.org"),
+    }
+}
+
+fn unwise(sight: &Sight<'_>) -> Vec<Finding> {
+    let told = |unwise: &Unwise| {
+        let said = match unwise {
+            Unwise::UpperCase => "has capital letters: DNS does not tell them apart, Matrix does",
+            Unwise::LeadingZeros => "has zeros before its port: to others it is not the same name as without",
+            Unwise::Long => "is longer than 230 characters, which leaves little room for the names of users",
+        };
+        Finding::warn(UNWISE, sight.name(), said)
+            .remedy("the name of a server cannot be changed; use it as it is spelled in its Matrix ids")
+    };
+    sight.look.unwise.iter().map(told).collect()
+}
+
+fn dnssec(sight: &Sight<'_>) -> Vec<Finding> {
+    let bogus = |fault: &Fault| *fault == Fault::ServFail { bogus: true };
+    let discovery = &sight.look.discovery;
+    let hosts = discovery
+        .hosts
+        .iter()
+        .filter(|seen| [&seen.view.a, &seen.view.aaaa].into_iter().any(|answer| answer.as_ref().is_err_and(bogus)));
+    let srv = discovery.srv.iter().filter(|seen| seen.answer.as_ref().is_err_and(bogus));
+    let told = |name: &str| {
+        Finding::fail(DNSSEC, name, "is answered only when DNSSEC is not checked: the zone's signatures are wrong")
+            .seen("SERVFAIL, and an answer with checking disabled")
+            .remedy("sign the zone again, or remove its DS record at the registrar until it is")
+            .cached("resolvers remember the failure for up to five minutes, and a DS record for its time to live")
+    };
+    hosts.map(|seen| told(&seen.host)).chain(srv.map(|seen| told(&seen.query))).collect()
+}
+
+fn lookup(sight: &Sight<'_>) -> Vec<Finding> {
+    let host = sight.host();
+    let told = |problem: &Problem| match problem {
+        Problem::NoAddress(of, fault) if *of == host => {
+            let said = match fault {
+                Some(Fault::NxDomain) => "does not exist in DNS".to_owned(),
+                Some(fault) => format!("cannot be looked up: {fault}"),
+                None => "has neither an A nor an AAAA record, and no SRV record helps".to_owned(),
+            };
+            let remedy = match fault {
+                Some(Fault::NxDomain) | None => format!(
+                    "is the name spelled right? Otherwise add at whoever runs the zone: {host}. 3600 IN A ADDRESS"
+                ),
+                Some(_) => {
+                    format!("ask the zone's own servers: dig {host} A +trace; mend the one that does not answer")
+                }
+            };
+            let finding = Finding::fail(LOOKUP, &host, said).remedy(remedy);
+            Some(finding.cached("resolvers remember that a name does not exist for the time its SOA record says"))
+        }
+        Problem::HalfLookup(of, fault) => Some(
+            Finding::warn(LOOKUP, of, format!("can be looked up in one family of addresses only: {fault}"))
+                .remedy(format!("ask the zone's own servers: dig {of} A +trace; dig {of} AAAA +trace")),
+        ),
+        Problem::TooMany(more) => {
+            Some(Finding::info(LOOKUP, &host, format!("has more addresses than were looked at: {more} were left out")))
+        }
+        _ => None,
+    };
+    let found: Vec<Finding> = sight.look.discovery.problems.iter().filter_map(told).collect();
+    if found.is_empty() { vec![Finding::ok(LOOKUP, host, "can be looked up")] } else { found }
+}
+
+fn private(sight: &Sight<'_>) -> Vec<Finding> {
+    let targets = sight.look.targets.iter().filter(|seen| seen.trouble == Some(Trouble::Private));
+    let targets = targets.map(|seen| (seen.target.address, seen.target.certificate_name.clone()));
+    let documents = sight
+        .look
+        .discovery
+        .well_known
+        .iter()
+        .filter(|fetch| matches!(fetch.outcome, Err(crate::matrix::well_known::Stop::Trouble(Trouble::Private))));
+    let mut all: Vec<_> = targets.chain(documents.map(|fetch| (fetch.address, sight.host()))).collect();
+    all.sort();
+    all.dedup();
+    let told = |(address, host)| {
+        Finding::fail(PRIVATE, host, format!("has the private address {address}, which nobody outside can reach"))
+            .remedy("put the public address into the zone; the private one belongs into a resolver at home")
+            .cached("resolvers may believe the old record until its time to live is over")
+    };
+    all.into_iter().map(told).collect()
+}

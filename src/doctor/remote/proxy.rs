@@ -1,0 +1,104 @@
+//! The proxy before the homeserver: what ordinary testers do not see, because it changes only requests that they do not send.
+
+use super::super::check::{Doc, Place};
+use super::{Remote, Sight, at, words};
+use crate::finding::Finding;
+use crate::host::net::exchange::Trouble;
+use crate::matrix::probe::{BODY, BodyLimit, Normalisation, Slashes, Status};
+
+const PATHS: &str = "proxy.paths";
+const SLASHES: &str = "proxy.slashes";
+const BODIES: &str = "proxy.body";
+
+pub(super) const CHECKS: &[Remote] = &[
+    Remote {
+        id: PATHS,
+        place: Place::Proxy,
+        needs: &["keys.answer"],
+        own: false,
+        judge: paths,
+        doc: Doc {
+            what: "Whether an escaped slash arrives at the homeserver as it was sent.",
+            why: "Signatures cover the path byte for byte; a proxy that undoes escapes breaks every one that has some.",
+            fails: "Others get `Invalid signature for server`; joins and invites fail while all testers are green.",
+            fix: "nginx: `proxy_pass http://127.0.0.1:8008;` without a path or slash after the port; Apache: `nocanon`.",
+            source: "Matrix server-server API, request authentication; Synapse issues 3294, 3387 and 4858.",
+        },
+    },
+    Remote {
+        id: SLASHES,
+        place: Place::Proxy,
+        needs: &[PATHS],
+        own: false,
+        judge: slashes,
+        doc: Doc {
+            what: "Whether two slashes in a row arrive as two.",
+            why: "A proxy that merges them works with paths of its own, not with those that were sent.",
+            fails: "Nothing yet; it is the first sign of rewritten paths.",
+            fix: "Pass paths on as they came.",
+            source: "The manual of nginx, merge_slashes.",
+        },
+    },
+    Remote {
+        id: BODIES,
+        place: Place::Proxy,
+        needs: &["keys.answer"],
+        own: false,
+        judge: body,
+        doc: Doc {
+            what: "Whether a request of 13,107,200 bytes is refused before it is sent. Nothing of it ever is.",
+            why: "Transactions and answers of large rooms are that long; nginx takes 1 MB if nothing else is said.",
+            fails: "Large servers try the same transaction again and again, and nothing arrives from them any more.",
+            fix: "nginx: `client_max_body_size 50M;`.",
+            source: "Synapse's synapse/api/constants.py, MAX_REQUEST_SIZE; matrix-docker-ansible-deploy issue 4100.",
+        },
+    },
+];
+
+fn paths(sight: &Sight<'_>) -> Vec<Finding> {
+    sight.each(|seen| {
+        let paths = seen.paths.as_ref()?;
+        let line = |path: &str, answer: &Result<Status, Trouble>| match answer {
+            Ok(status) => format!("GET {path}: {} {}", status.status, status.errcode.as_deref().unwrap_or_default()).trim_end().to_owned(),
+            Err(trouble) => format!("GET {path}: {trouble}"),
+        };
+        let both = |finding: Finding| {
+            finding
+                .seen(line("/_matrix/federation/v1/event/%24ab", &paths.control))
+                .seen(line("/_matrix/federation/v1/event/%24a%2Fb", &paths.escaped))
+        };
+        Some(match paths.normalisation {
+            Normalisation::Untouched => Finding::ok(PATHS, at(&seen.target), "gets paths as they were sent"),
+            Normalisation::Normalised => both(Finding::fail(PATHS, at(&seen.target), "gets changed paths: what is escaped is undone on the way, so signatures break")).remedy(words::PASS),
+            Normalisation::Inconclusive => both(Finding::info(PATHS, at(&seen.target), "does not answer as a homeserver that federates, so it is not known whether paths arrive as they were sent")),
+        })
+    })
+}
+
+fn slashes(sight: &Sight<'_>) -> Vec<Finding> {
+    sight.each(|seen| {
+        let paths = seen.paths.as_ref().filter(|paths| paths.merging == Slashes::Merged)?;
+        let status = paths.slashes.as_ref().map(|status| status.status).unwrap_or_default();
+        Some(
+            Finding::warn(
+                SLASHES,
+                at(&seen.target),
+                "gets two slashes in a path as one: the proxy makes paths of its own",
+            )
+            .seen(format!("GET /_matrix//federation/v1/version: {status}"))
+            .remedy(words::PASS),
+        )
+    })
+}
+
+fn body(sight: &Sight<'_>) -> Vec<Finding> {
+    sight.each(|seen| match seen.body_limit.as_ref()? {
+        Ok(BodyLimit::Refused) => Some(
+            Finding::fail(BODIES, at(&seen.target), "refuses large requests, such as those of large rooms")
+                .seen(format!("PUT with Content-Length: {BODY}, before any of it was sent: 413"))
+                .remedy(words::BODY),
+        ),
+        Ok(BodyLimit::Taken) => Some(Finding::ok(BODIES, at(&seen.target), "takes large requests")),
+        _ => None,
+    })
+}

@@ -1,0 +1,256 @@
+//! Faults as data: what is broken about a server, and which check has to name it first.
+//!
+//! The page `docs/remote-faults.md` is made from this table, and the test runs it.
+
+/// A row of the table.
+pub struct Fault {
+    /// What is wrong, for a person.
+    pub name: &'static str,
+    /// The check that has to be told first.
+    pub first: &'static str,
+    /// What is done to a server that is well.
+    pub break_it: &'static [Break],
+}
+
+/// One thing that is broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Break {
+    /// The name that is looked at.
+    Name(&'static str),
+    /// A record of the zone instead of those of the same name and type, or `!nxdomain`, `!servfail`, `!bogus`.
+    Record(&'static str),
+    /// The server document: status, headers, body.
+    Server(u16, &'static str, &'static str),
+    /// The server document takes for ever.
+    Slow,
+    /// The server document is this many bytes long.
+    Long(usize),
+    /// The client document: headers and body.
+    Client(&'static str, &'static str),
+    /// The certificate of the site, or of the homeserver.
+    Site(Certificate),
+    Matrix(Certificate),
+    /// The homeserver's answer to the question for its keys: status, headers, body.
+    Keys(u16, &'static str, &'static str),
+    /// The keys name this server, were valid until then (seconds from now), or are broken otherwise.
+    KeysName(&'static str),
+    KeysValid(i64),
+    KeysChanged,
+    KeysShort,
+    /// A path with an escaped slash arrives as another one.
+    Normalises,
+    /// Two slashes arrive as one.
+    Merges,
+    /// Bodies of more than 1 MB are refused.
+    SmallBodies,
+    /// Only `Host` with its port is known.
+    OneHost,
+    /// The version is not told.
+    NoVersion,
+    /// Seconds by which the clock is wrong.
+    Clock(i64),
+    /// Nothing listens where the homeserver was, or plain HTTP is spoken, or nothing is ever said.
+    Closed,
+    /// Nothing listens on port 8448 alone.
+    NoPort,
+    Plain,
+    Silent,
+}
+
+/// What is wrong with a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Certificate {
+    Good,
+    Expired,
+    Early,
+    OtherName,
+    LeafOnly,
+    SelfSigned,
+    Stranger,
+    Ending,
+}
+
+use Break::*;
+
+const fn fault(name: &'static str, first: &'static str, break_it: &'static [Break]) -> Fault {
+    Fault { name, first, break_it }
+}
+
+/// Every fault that is tried.
+pub const FAULTS: &[Fault] = &[
+    fault("Nothing is broken", "nothing", &[]),
+    fault("A URL instead of a name", "name.grammar", &[Name("https://example.org/")]),
+    fault("An address that is none", "name.grammar", &[Name("999.1.1.1")]),
+    fault("The name does not exist", "dns.lookup", &[Record("example.org !nxdomain")]),
+    fault("The zone's servers fail", "dns.lookup", &[Record("example.org !servfail")]),
+    fault("The zone's signatures are wrong", "dns.dnssec", &[Record("example.org !bogus")]),
+    fault("The document is behind an expired certificate", "wellknown.tls", &[Site(Certificate::Expired), Closed]),
+    fault(
+        "The document is behind a certificate for another name",
+        "wellknown.tls",
+        &[Site(Certificate::OtherName), Closed],
+    ),
+    fault(
+        "The document is behind a self-signed certificate",
+        "wellknown.tls",
+        &[Site(Certificate::SelfSigned), Closed],
+    ),
+    fault(
+        "The document is not there, and nothing listens on 8448",
+        "wellknown.missing",
+        &[Server(404, "", "no"), Closed],
+    ),
+    fault(
+        "The document is a web page, and nothing listens on 8448",
+        "wellknown.document",
+        &[Server(200, "", "<!doctype html><title>Welcome"), Closed],
+    ),
+    fault(
+        "The document has a comma too many",
+        "wellknown.document",
+        &[Server(200, "", r#"{"m.server": "matrix.example.org:443",}"#), Closed],
+    ),
+    fault(
+        "The document begins with a byte order mark",
+        "wellknown.document",
+        &[Server(200, "", "\u{feff}{\"m.server\": \"matrix.example.org:443\"}"), Closed],
+    ),
+    fault(
+        "The document has no m.server",
+        "wellknown.document",
+        &[Server(200, "", r#"{"server": "matrix.example.org:443"}"#), Closed],
+    ),
+    fault("The document is too large", "wellknown.document", &[Long(60_000), Closed]),
+    fault(
+        "m.server has a scheme",
+        "wellknown.name",
+        &[Server(200, "", r#"{"m.server": "https://matrix.example.org"}"#), Closed],
+    ),
+    fault(
+        "m.server ends with a slash",
+        "wellknown.name",
+        &[Server(200, "", r#"{"m.server": "matrix.example.org:443/"}"#), Closed],
+    ),
+    fault(
+        "m.server has no port, and nothing listens on 8448",
+        "wellknown.port",
+        &[Server(200, "", r#"{"m.server": "matrix.example.org"}"#), NoPort],
+    ),
+    fault(
+        "m.server is a host that does not exist",
+        "wellknown.target",
+        &[Server(200, "", r#"{"m.server": "matrx.example.org:443"}"#)],
+    ),
+    fault(
+        "The document is redirected in a circle",
+        "wellknown.redirect",
+        &[Server(301, "Location: /.well-known/matrix/server\r\n", ""), Closed],
+    ),
+    fault(
+        "The document is redirected to a host that does not exist",
+        "wellknown.redirect",
+        &[Server(302, "Location: https://www.example.org/\r\n", ""), Closed],
+    ),
+    fault("The site fails where the document should be", "wellknown.answer", &[Server(502, "", "Bad Gateway"), Closed]),
+    fault("The document takes too long", "wellknown.answer", &[Slow]),
+    fault(
+        "SRV records cannot be looked up",
+        "srv.lookup",
+        &[Server(404, "", ""), Record("_matrix-fed._tcp.example.org !servfail")],
+    ),
+    fault(
+        "An SRV record says that there is no service",
+        "srv.unavailable",
+        &[Server(404, "", ""), Record("_matrix-fed._tcp.example.org SRV 8448 ."), Closed],
+    ),
+    fault(
+        "An SRV record points to a host that does not exist",
+        "srv.target",
+        &[Server(404, "", ""), Record("_matrix-fed._tcp.example.org SRV 8448 gone.example.org")],
+    ),
+    fault(
+        "Only the old SRV record exists",
+        "srv.deprecated",
+        &[Server(404, "", ""), Record("_matrix._tcp.example.org SRV 8448 matrix.example.org")],
+    ),
+    fault(
+        "An SRV record points to an alias",
+        "srv.alias",
+        &[Server(404, "", ""), Record("_matrix-fed._tcp.example.org SRV 8448 alias.example.org")],
+    ),
+    fault("An address does not answer", "reach.address", &[Record("matrix.example.org AAAA ::1")]),
+    fault("Nothing listens where the document points", "reach.server", &[Closed]),
+    fault("The homeserver's port speaks plain HTTP", "tls.handshake", &[Plain]),
+    fault("The homeserver's port accepts and says nothing", "tls.handshake", &[Silent]),
+    fault("The certificate has expired", "tls.expired", &[Matrix(Certificate::Expired)]),
+    fault("The certificate begins tomorrow", "tls.early", &[Matrix(Certificate::Early)]),
+    fault("The certificate is for another name", "tls.name", &[Matrix(Certificate::OtherName)]),
+    fault("The certificate comes without its intermediate", "tls.chain", &[Matrix(Certificate::LeafOnly)]),
+    fault("The certificate is self-signed", "tls.untrusted", &[Matrix(Certificate::SelfSigned)]),
+    fault("The certificate is from an unknown authority", "tls.untrusted", &[Matrix(Certificate::Stranger)]),
+    fault("The certificate ends in three days", "tls.ending", &[Matrix(Certificate::Ending)]),
+    fault(
+        "The homeserver behind the proxy does not run",
+        "keys.answer",
+        &[Keys(502, "Server: nginx/1.28\r\n", "<html>Bad Gateway")],
+    ),
+    fault("A web page answers instead of the homeserver", "keys.answer", &[Keys(200, "", "<html>Welcome to nginx!")]),
+    fault("The proxy does not pass /_matrix on", "keys.answer", &[Keys(404, "", "<html>Not Found")]),
+    fault(
+        "Cloudflare takes servers for bots",
+        "keys.answer",
+        &[Keys(403, "Server: cloudflare\r\nCF-RAY: 1\r\n", "<html>Just a moment")],
+    ),
+    fault("The keys are those of another server", "keys.name", &[KeysName("example.net")]),
+    fault("The name is where the homeserver lives, not its name", "keys.name", &[Name("matrix.example.org:8443")]),
+    fault("The keys have ended", "keys.validity", &[KeysValid(-86_400)]),
+    fault("The keys end within the hour", "keys.validity", &[KeysValid(600)]),
+    fault("The keys were changed on the way", "keys.signature", &[KeysChanged]),
+    fault("A key is too short", "keys.format", &[KeysShort]),
+    fault("The clock is two hours wrong", "server.clock", &[Clock(7200)]),
+    fault("The clock is half a minute wrong", "server.clock", &[Clock(-30)]),
+    fault("The version is not told", "server.version", &[NoVersion]),
+    fault("Only the name with its port is known", "server.host", &[OneHost]),
+    fault("The proxy undoes escapes", "proxy.paths", &[Normalises]),
+    fault("The proxy merges slashes", "proxy.slashes", &[Merges]),
+    fault("The proxy refuses large bodies", "proxy.body", &[SmallBodies]),
+    fault(
+        "Pages from elsewhere may not read the client document",
+        "client.cors",
+        &[Client("", r#"{"m.homeserver": {"base_url": "https://matrix.example.org:8443"}}"#)],
+    ),
+    fault(
+        "The client document has its permission twice",
+        "client.cors",
+        &[Client(
+            "Access-Control-Allow-Origin: *\r\nAccess-Control-Allow-Origin: *\r\n",
+            r#"{"m.homeserver": {"base_url": "https://matrix.example.org:8443"}}"#,
+        )],
+    ),
+    fault(
+        "The client document has a comma too many",
+        "client.document",
+        &[Client(
+            "Access-Control-Allow-Origin: *\r\n",
+            r#"{"m.homeserver": {"base_url": "https://matrix.example.org:8443"},}"#,
+        )],
+    ),
+    fault(
+        "The client document points to another site",
+        "client.api",
+        &[Client("Access-Control-Allow-Origin: *\r\n", r#"{"m.homeserver": {"base_url": "https://example.org"}}"#)],
+    ),
+];
+
+/// `docs/remote-faults.md`.
+pub fn page() -> String {
+    let mut text = String::from(
+        "# Faults of other servers that are tried\n\nGenerated from the table that the tests run; `make docs` writes it again. Each \
+         fault is made in a real server that is well otherwise; `rcfed doctor SERVER_NAME` has to name the check in the second \
+         column before all others.\n\n| fault | told first |\n|---|---|\n",
+    );
+    for fault in FAULTS.iter().filter(|fault| fault.first != "nothing") {
+        text += &format!("| {} | [`{}`](checks.md#{}) |\n", fault.name, fault.first, fault.first.replace('.', ""));
+    }
+    text
+}
