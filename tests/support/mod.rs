@@ -2,8 +2,11 @@
 
 #![allow(dead_code)]
 
+pub mod machine;
+
 use std::fs::File;
 use std::io::Write;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -22,6 +25,15 @@ impl Bed {
     /// # Panics
     /// Under `CI=true` a bed that cannot be had is a failure.
     pub fn up() -> Option<Self> {
+        Self::raise(&["up"])
+    }
+
+    /// The same with a second droplet, empty too.
+    pub fn up_two() -> Option<Self> {
+        Self::raise(&["up", "--two"])
+    }
+
+    fn raise(words: &[&str]) -> Option<Self> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bed/bed");
         if !rustix::process::geteuid().is_root() {
             return skip("the bed needs root");
@@ -29,7 +41,7 @@ impl Bed {
         let state = std::env::var("RCFED_BED_DIR").unwrap_or_else(|_| "/tmp/rcfed-bed".into());
         let lock = File::create(format!("{state}-test.lock")).expect("lock file");
         rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).expect("flock");
-        let up = Command::new(&script).arg("up").output().expect("bed");
+        let up = Command::new(&script).args(words).output().expect("bed");
         if !up.status.success() {
             return skip(&format!("`bed up` failed:\n{}", String::from_utf8_lossy(&up.stderr)));
         }
@@ -58,6 +70,11 @@ impl Bed {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
+    /// A verb of the bed, however it ends.
+    pub fn try_bed(&self, arguments: &[&str]) -> Run {
+        Run::of(Command::new(&self.script).args(arguments).stdin(Stdio::null()).output().expect("bed"))
+    }
+
     /// rcfed on the droplet.
     pub fn rcfed(&self, arguments: &[&str]) -> Run {
         self.rcfed_with(arguments, &[])
@@ -69,6 +86,17 @@ impl Bed {
         command.arg("run").arg(env!("CARGO_BIN_EXE_rcfed")).args(arguments).stdin(Stdio::null());
         command.envs(env.iter().copied());
         Run::of(command.output().expect("rcfed runs"))
+    }
+
+    /// rcfed on the second droplet.
+    pub fn rcfed_on_second(&self, arguments: &[&str]) -> Run {
+        self.run_on_second(&[&[env!("CARGO_BIN_EXE_rcfed")], arguments].concat())
+    }
+
+    /// A command on the second droplet, however it ends.
+    pub fn run_on_second(&self, arguments: &[&str]) -> Run {
+        let mut command = Command::new(&self.script);
+        Run::of(command.args(["run", "-2"]).args(arguments).stdin(Stdio::null()).output().expect("bed run -2"))
     }
 
     /// A command on the droplet; it must succeed.
@@ -135,6 +163,8 @@ pub struct Run {
     pub ok: bool,
     /// Exit code.
     pub code: Option<i32>,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
     /// Standard output.
     pub stdout: String,
     /// Standard error.
@@ -142,10 +172,11 @@ pub struct Run {
 }
 
 impl Run {
-    fn of(output: Output) -> Self {
+    pub fn of(output: Output) -> Self {
         Self {
             ok: output.status.success(),
             code: output.status.code(),
+            signal: output.status.signal(),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         }

@@ -58,7 +58,7 @@ pub fn whole(bed: &Bed, root: &Path) {
     let receipt = bed.run(&["sh", "-c", &format!("cat {root}/var/lib/rcfed/receipt.jsonl 2>/dev/null || true")]);
     for line in receipt.lines() {
         let entry: serde_json::Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"));
-        assert_eq!(entry["version"], 1, "{line}");
+        assert_eq!(entry["version"], 2, "{line}");
     }
 }
 
@@ -115,12 +115,7 @@ pub fn init(bed: &Bed, more: &str, words: &[&str]) -> Run {
 }
 
 pub fn ran(output: Output) -> Run {
-    Run {
-        ok: output.status.success(),
-        code: output.status.code(),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-    }
+    Run::of(output)
 }
 
 /// Error and hint of a failed run: of each exactly one, the hint after the error, and nothing on stdout.

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # registry.rocket.chat/rocketchat/rocket.chat: the stand-in takes the place of node.
 
-names() { printf 'tls rocketchat/rocket.chat %s\n' 7.10.15 8.5.3; }
+names() { printf 'tls rocketchat/rocket.chat %s\n' 6.13.1 7.10.15 8.5.3; }
 base() { echo alpine; }
 inputs() { standin rocketchat; }
 

@@ -24,7 +24,7 @@ choose_droplet() {
 }
 
 docker_api() { curl -fsS --max-time 5 --unix-socket "$D_SOCKET" "http://docker$1"; }
-dock() { DOCKER_HOST=unix://$D_SOCKET docker "$@"; }
+dock() { PATH=$(engine_path "$D_DIR") DOCKER_HOST=unix://$D_SOCKET docker "$@"; }
 
 # dock_each CMD…: CMD with all the ids on stdin, if there are any.
 dock_each() {
@@ -41,13 +41,16 @@ forget_pids() {
 }
 
 docker_up() {
-    local work=$D_DIR
+    local work=$D_DIR data path minimum=()
+    data=$(engine_data)
+    path=$(engine_path "$D_DIR")
+    [ "$path" = "$PATH" ] || minimum=(DOCKER_MIN_API_VERSION=1.44)
     runs "$D_NAME-docker" >/dev/null || forget_pids
     # rcfed speaks of the image's name; where docker.io is, is the engine's business.
-    start "$D_NAME-docker" "$work/data" nsenter -t "$(runs "$D_NAME")" -m -n -- \
+    start "$D_NAME-docker" "$data" nsenter -t "$(runs "$D_NAME")" -m -n -- \
         env -u SSL_CERT_DIR -u DOCKER_HOST SSL_CERT_FILE="$PKI/ca.crt" NO_PROXY='*' no_proxy='*' \
-        dockerd --data-root "$work/data" --exec-root "$work/exec" --pidfile "$work/docker.pid" --host "unix://$D_SOCKET" \
-        --registry-mirror "http://$NET4.1:5000" --insecure-registry "$NET4.1:5000" \
+        PATH="$path" "${minimum[@]}" dockerd --data-root "$data" --exec-root "$work/exec" --pidfile "$work/docker.pid" --host "unix://$D_SOCKET" \
+        --registry-mirror "http://$NET4.1:5000" --insecure-registry "$NET4.1:5000" --insecure-registry "$NET4.5:5999" --max-download-attempts 2 \
         --experimental --ip6tables --log-level warn
 }
 
@@ -75,6 +78,11 @@ droplet_up() {
         install -D -m 644 "$PKI/ca.crt" "$D_DIR/view/docker/certs.d/$host/ca.crt"
     done
     view_up "$D_NAME" "$D_NS" "$D_DIR/view"
+    # Whoever changed the engine and was killed would leave everybody else with it.
+    if [ "$(cat "$D_DIR/engine" 2>/dev/null)" = newer ]; then
+        docker_down
+        rm -f "$D_DIR/engine"
+    fi
     docker_up
 }
 
@@ -171,6 +179,7 @@ verb_down() {
         docker_down
         stop "$D_NAME"
     done
+    vm_down
     inet_down
     net_down
     [ "${1:-}" != --purge ] || rm -rf "${STATE:?}"

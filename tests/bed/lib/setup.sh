@@ -7,6 +7,7 @@ PACKAGES=(
     nginx-light postgresql locales busybox-static
     python3 python3-venv
     gcc musl-tools
+    debootstrap apt-utils time
 )
 SYNAPSE_VERSION=1.163.2
 SYNAPSE_DIR=$STATE/cache/synapse-$SYNAPSE_VERSION

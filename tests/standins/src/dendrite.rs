@@ -2,8 +2,8 @@
 //!
 //! It is strict where Dendrite is (setup/config, internal/sqlutil, clientapi/auth, federationapi/routing and
 //! appservice/consumers of element-hq/dendrite at v0.15.2 and the commits up to 08cac1c) and lax where Dendrite is, so that
-//! a deployment that works with it has a fair chance with the real one. It keeps no room state worth the name: federated
-//! joins, sync and media are not here.
+//! a deployment that works with it has a fair chance with the real one. It takes part in rooms of other servers (`rooms`) and
+//! lets others into its own (`own_rooms`); of sync it knows invites, of media nothing.
 
 pub mod client;
 pub mod config;
@@ -12,9 +12,12 @@ pub mod federation;
 pub mod flags;
 pub mod key;
 pub mod log;
+pub mod own_rooms;
 pub mod registration;
+pub mod rooms;
 pub mod sender;
 pub mod server;
+mod talk;
 pub mod verify;
 pub mod yaml;
 

@@ -93,8 +93,20 @@ pub fn verify(object: &Value, signature: &str, public: &str) -> Result<(), Strin
         .map_err(|_| "the signature does not fit".to_owned())
 }
 
-/// What is left of an event after redaction (specification, "Redactions" of each room version), for membership events
-/// and, with less of the content, for others.
+/// An event's content hash (server-server API, "Calculating the content hash for an event").
+///
+/// # Errors
+/// If it has no canonical form.
+pub fn content_hash(event: &Value) -> Result<String, String> {
+    let mut event = event.clone();
+    if let Some(map) = event.as_object_mut() {
+        map.remove("hashes");
+    }
+    Ok(STANDARD_NO_PAD.encode(Sha256::digest(signed_bytes(&event)?)))
+}
+
+/// What is left of an event after redaction (specification, "Redactions" of each room version), as far as versions 6 to 10
+/// and membership events of the others go.
 #[must_use]
 pub fn redact(event: &Value, room_version: &str) -> Value {
     let number = room_version.parse().unwrap_or(10);
@@ -118,6 +130,13 @@ pub fn redact(event: &Value, room_version: &str) -> Value {
     let content: &[&str] = match (event["type"].as_str(), number) {
         (Some("m.room.member"), ..9) => &["membership"],
         (Some("m.room.member"), _) => &["membership", "join_authorised_via_users_server"],
+        (Some("m.room.create"), ..11) => &["creator"],
+        (Some("m.room.join_rules"), 8..) => &["join_rule", "allow"],
+        (Some("m.room.join_rules"), _) => &["join_rule"],
+        (Some("m.room.history_visibility"), _) => &["history_visibility"],
+        (Some("m.room.power_levels"), _) => {
+            &["ban", "events", "events_default", "kick", "redact", "state_default", "users", "users_default"]
+        }
         _ => &[],
     };
     let pick = |from: &Value, keys: &[&str]| -> Map<String, Value> {

@@ -278,6 +278,7 @@ fn invites(address: &str) {
         "type": "m.room.member", "room_id": "!r:other.invalid", "sender": "@a:other.invalid",
         "state_key": "@ghost:example.test", "content": {"membership": "invite", "displayname": "G"},
         "depth": 1, "prev_events": [], "auth_events": [], "origin_server_ts": 1, "hashes": {"sha256": "x"},
+        "signatures": {"other.invalid": {"ed25519:a": "AA"}},
     });
     let id = rcfed_standins::matrix::event_id(&event, "10").expect("an id");
     let put = |id: &str, event: &Value, authorized: bool| {
@@ -294,6 +295,20 @@ fn invites(address: &str) {
     let (code, body) = put(&id, &event, true);
     let answer: Value = serde_json::from_str(&body).expect("JSON");
     assert!(code == 200 && answer["event"]["signatures"]["example.test"]["ed25519:abc123"].is_string(), "{body}");
+    assert_eq!(answer["event"]["unsigned"]["invite_room_state"], json!([]), "{body}");
+    let mut unsigned = event.clone();
+    unsigned.as_object_mut().expect("an object").remove("signatures");
+    assert!(put(&id, &unsigned, true).1.contains("must be signed by the server it originated on"));
+    // Who is only invited learns of it from a sync, with the event's id; the app service may ask for its users.
+    let sync = |user: &str| {
+        let path = format!("/_matrix/client/v3/sync?timeout=0&user_id=@{user}:example.test");
+        get(address, &path, "\r\nAuthorization: Bearer as")
+    };
+    let (code, body) = sync("ghost");
+    let answer: Value = serde_json::from_str(&body).expect("JSON");
+    let events = &answer["rooms"]["invite"]["!r:other.invalid"]["invite_state"]["events"];
+    assert_eq!((code, events[0]["event_id"].as_str(), &events[0]["room_id"]), (200, Some(id.as_str()), &Value::Null));
+    assert_eq!(sync("nobody").0, 403);
     assert!(put("$other", &event, true).1.contains("must match the event ID in the invite event JSON"));
     let mut elsewhere = event.clone();
     elsewhere["state_key"] = "@ghost:elsewhere.test".into();

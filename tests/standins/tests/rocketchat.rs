@@ -167,6 +167,27 @@ fn from_the_first_login_to_a_stored_token() {
 }
 
 #[test]
+fn a_newer_bridge_reads_the_header_first() {
+    let directory = tempfile::tempdir().unwrap();
+    let (directory, mongo) = (directory.path(), free_port());
+    let _mongod = ready_mongod(directory, mongo);
+    let on = [
+        ("OVERWRITE_SETTING_Federation_Matrix_enabled", "true"),
+        ("OVERWRITE_SETTING_Federation_Matrix_hs_token", HS_TOKEN),
+    ];
+    let chat = Chat::start(directory, mongo, &on);
+    let sent = |headers: &[(&str, &str)], query: &str| {
+        let path = format!("/_matrix/app/v1/transactions/1{query}");
+        request(chat.bridge, "PUT", &path, headers, Some(&json!({ "events": [] }))).0
+    };
+    let right = format!("?access_token={HS_TOKEN}");
+    assert_eq!(sent(&[("Authorization", "Bearer hs-token")], ""), 200);
+    assert_eq!(sent(&[], &right), 200);
+    assert_eq!(sent(&[("Authorization", "Bearer wrong")], &right), 403);
+    assert_eq!(sent(&[], ""), 403);
+}
+
+#[test]
 fn the_bridge_its_check_and_its_gate() {
     let directory = tempfile::tempdir().unwrap();
     let (directory, mongo) = (directory.path(), free_port());
@@ -185,6 +206,8 @@ fn the_bridge_its_check_and_its_gate() {
         ("OVERWRITE_SETTING_Federation_Matrix_bridge_url", &format!("http://rocketchat:{bridge}")),
         ("FEDERATION_TESTER_HOST", &url),
         ("REG_TOKEN", "t"),
+        // The last with a check and with the old library.
+        ("STANDIN_VERSION", "6.13.1"),
     ]);
     let mut process = Process::start(&mut command);
     process.wait_for("SERVER RUNNING");

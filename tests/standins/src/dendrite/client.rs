@@ -6,12 +6,14 @@ use hyper::Method;
 use serde_json::{Value, json};
 
 use super::server::{Server, internal, only, refusal, unrecognized, wrong_method};
+use super::talk::{create, leave, say, state};
+use super::{log, rooms};
 use crate::matrix;
 use crate::web::{Answer, Request, decode};
 
 /// Who is asking.
-struct Device {
-    user: String,
+pub(super) struct Device {
+    pub(super) user: String,
     device: String,
 }
 
@@ -26,8 +28,10 @@ pub async fn route(server: &Server, request: &Request, rest: &[&str]) -> Answer 
 
 async fn v3(server: &Server, request: &Request, path: &[&str]) -> Answer {
     let wanted = match path {
-        ["account", "whoami"] | ["register", "available"] => Method::GET,
-        ["register"] | ["join", _] | ["rooms", _, "join"] => Method::POST,
+        ["account", "whoami"] | ["register", "available"] | ["sync"] => Method::GET,
+        ["rooms", _, "state", _] => Method::GET,
+        ["register"] | ["createRoom"] | ["join", _] | ["rooms", _, "join" | "leave"] => Method::POST,
+        ["rooms", _, "send", _, _] => Method::PUT,
         _ => return unrecognized(),
     };
     if request.method == Method::OPTIONS {
@@ -40,13 +44,18 @@ async fn v3(server: &Server, request: &Request, path: &[&str]) -> Answer {
         ["account", "whoami"] => whoami(server, request).await,
         ["register", "available"] => available(server, request).await,
         ["register"] => register(server, request).await,
+        ["sync"] => sync(server, request).await,
+        ["createRoom"] => create(server, request).await,
+        ["rooms", room, "state", kind] => state(server, request, &decode(room), &decode(kind)).await,
+        ["rooms", room, "leave"] => leave(server, request, &decode(room)).await,
+        ["rooms", room, "send", kind, _] => say(server, request, &decode(room), &decode(kind)).await,
         ["join", room] | ["rooms", room, "join"] => join(server, request, &decode(room)).await,
         _ => Ok(unrecognized()),
     };
     answer.unwrap_or_else(|why| internal(&why))
 }
 
-type Outcome = Result<Answer, tokio_postgres::Error>;
+pub(super) type Outcome = Result<Answer, tokio_postgres::Error>;
 
 /// clientapi/routing/routing.go: r0.0.1 to v1.2 and nothing newer.
 fn versions() -> Answer {
@@ -71,7 +80,10 @@ fn token(request: &Request) -> Result<String, &'static str> {
 }
 
 /// VerifyUserFromRequest with QueryAccessToken and queryAppServiceToken
-async fn authenticate(server: &Server, request: &Request) -> Result<Result<Device, Answer>, tokio_postgres::Error> {
+pub(super) async fn authenticate(
+    server: &Server,
+    request: &Request,
+) -> Result<Result<Device, Answer>, tokio_postgres::Error> {
     let token = match token(request) {
         Ok(token) => token,
         Err(why) => return Ok(Err(refusal(401, "M_MISSING_TOKEN", why))),
@@ -110,6 +122,30 @@ async fn whoami(server: &Server, request: &Request) -> Outcome {
         Ok(who) => Answer::json(200, &json!({"user_id": who.user, "device_id": who.device, "is_guest": false})),
         Err(refused) => refused,
     })
+}
+
+/// A complete sync of the pending invites and of nothing else (syncapi/streams/stream_invite.go): the stripped state, then
+/// the invite itself, without its room.
+async fn sync(server: &Server, request: &Request) -> Outcome {
+    let who = match authenticate(server, request).await? {
+        Ok(who) => who,
+        Err(refused) => return Ok(refused),
+    };
+    let filter = request.query_value("filter");
+    if !filter.is_empty() && serde_json::from_str::<serde_json::Map<String, Value>>(&filter).is_err() {
+        return Ok(refusal(400, "M_UNKNOWN", "json.Unmarshal: invalid filter"));
+    }
+    let mut invite = serde_json::Map::new();
+    for (room, id, event) in server.database.invites(&who.user).await? {
+        let mut events = event["unsigned"]["invite_room_state"].as_array().cloned().unwrap_or_default();
+        let mut own = json!({ "event_id": id });
+        for key in ["content", "origin_server_ts", "sender", "state_key", "type"] {
+            own[key] = event[key].clone();
+        }
+        events.push(own);
+        invite.insert(room, json!({ "invite_state": { "events": events } }));
+    }
+    Ok(Answer::json(200, &json!({ "next_batch": "s1_0_0_0_0_0_0_0_0", "rooms": { "invite": invite } })))
 }
 
 /// internal/validate.go
@@ -201,8 +237,8 @@ async fn register(server: &Server, request: &Request) -> Outcome {
     Ok(Answer::json(200, &json!({"user_id": user, "access_token": token, "device_id": device})))
 }
 
-/// JoinRoomByIDOrAlias, for rooms the stand-in knows from an event or an invite. A join to a room of another server would
-/// go over federation to the inviter; here the membership is just written down and comes back as a room event.
+/// JoinRoomByIDOrAlias, for rooms the stand-in knows from an event or an invite. To a room of another server the way leads
+/// over the inviter; where that cannot be walked (tests invent such rooms), the membership is just written down.
 async fn join(server: &Server, request: &Request, room: &str) -> Outcome {
     let who = match authenticate(server, request).await? {
         Ok(who) => who,
@@ -216,6 +252,10 @@ async fn join(server: &Server, request: &Request, room: &str) -> Outcome {
         return Ok(refusal(if known { 403 } else { 404 }, if known { "M_FORBIDDEN" } else { "M_NOT_FOUND" }, text));
     };
     if membership != "join" {
+        match rooms::join(server, &who.user, room).await {
+            Ok(()) => return Ok(Answer::json(200, &json!({ "room_id": room }))),
+            Err(why) => log::warn(&format!("no federated join to {room}: {why}")),
+        }
         let now = jiff::Timestamp::now();
         let event = json!({
             "type": "m.room.member",

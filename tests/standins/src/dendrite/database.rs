@@ -135,10 +135,29 @@ impl Database {
         Ok(row.and_then(|row| serde_json::from_str(row.get(0)).ok()))
     }
 
+    /// All events of a room, with their ids.
+    pub async fn room_events(&self, room: &str) -> Outcome<Vec<(String, Value)>> {
+        let rows = self.client.query("SELECT event_id, event FROM standin_events WHERE room_id = $1", &[&room]).await?;
+        Ok(rows.iter().filter_map(|row| Some((row.get(0), serde_json::from_str(row.get(1)).ok()?))).collect())
+    }
+
     /// Who is in a room, with their membership.
     pub async fn members(&self, room: &str) -> Outcome<Vec<(String, String)>> {
         let sql = "SELECT user_id, membership FROM standin_members WHERE room_id = $1";
         Ok(self.client.query(sql, &[&room]).await?.iter().map(|row| (row.get(0), row.get(1))).collect())
+    }
+
+    /// The invites of a user that are neither accepted nor refused: room, event id and event.
+    pub async fn invites(&self, user: &str) -> Outcome<Vec<(String, String, Value)>> {
+        let sql = "SELECT room_id, event_id, event FROM standin_events JOIN standin_members USING (room_id)
+                   WHERE user_id = $1 AND membership = 'invite'";
+        let rows = self.client.query(sql, &[&user]).await?;
+        let parsed = rows.iter().filter_map(|row| {
+            let event = serde_json::from_str::<Value>(row.get(2)).ok()?;
+            let invites = event["state_key"] == user && event["content"]["membership"] == "invite";
+            invites.then(|| (row.get(0), row.get(1), event))
+        });
+        Ok(parsed.collect())
     }
 
     /// Whether the connection still stands.

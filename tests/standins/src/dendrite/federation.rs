@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use hyper::Method;
 use serde_json::{Value, json};
 
-use super::log;
 use super::server::{Server, internal, message, only, refusal, unrecognized, wrong_method};
+use super::{log, own_rooms};
 use crate::web::{Answer, Request, decode};
 use crate::{federation, fetch, matrix};
 
@@ -56,6 +56,8 @@ pub async fn route(server: &Server, request: &Request, version: &str, rest: &[&s
         ("v1", ["event", id]) if !id.is_empty() => Method::GET,
         ("v1", ["query", "profile" | "directory"]) => Method::GET,
         ("v1", ["send", id]) if !id.is_empty() => Method::PUT,
+        ("v1", ["make_join", room, user]) if !room.is_empty() && !user.is_empty() => Method::GET,
+        ("v2", ["send_join", room, id]) if !room.is_empty() && !id.is_empty() => Method::PUT,
         (_, ["invite", room, id]) if !room.is_empty() && !id.is_empty() => Method::PUT,
         _ => return unrecognized(),
     };
@@ -70,6 +72,13 @@ pub async fn route(server: &Server, request: &Request, version: &str, rest: &[&s
         ["event", id] => event(server, &decode(id)).await,
         ["query", "profile"] => profile(server, request).await,
         ["send", _] => send(server, request, &origin).await,
+        ["make_join", room, user] => {
+            let (room, user) = (decode(room), decode(user));
+            let allowed = matrix::domain_of(&user) == Some(origin.as_str());
+            let made = if allowed { own_rooms::make_join(server, &room, &user).await } else { Err("not yours".into()) };
+            Ok(made.map_or_else(|why| refusal(403, "M_FORBIDDEN", &why), |made| Answer::json(200, &made)))
+        }
+        ["send_join", room, id] => send_join(server, request, &decode(room), &decode(id)).await,
         ["invite", room, id] => invite(server, request, version, &decode(room), &decode(id)).await,
         _ => Ok(refusal(404, "M_NOT_FOUND", "Room alias not found")),
     };
@@ -181,6 +190,10 @@ async fn send(server: &Server, request: &Request, origin: &str) -> Outcome {
     for pdu in body["pdus"].as_array().into_iter().flatten() {
         let id = pdu["event_id"].as_str().map_or_else(|| matrix::event_id(pdu, "10"), |id| Ok(id.to_owned()));
         let Ok(id) = id else { continue };
+        if !signed_by_its_origin(server, pdu, &matrix::redact(pdu, "10")).await {
+            results.insert(id, json!({"error": "the event is not signed by its origin"}));
+            continue;
+        }
         let room = pdu["room_id"].as_str().unwrap_or("");
         let ours = format!(":{}", server.config.server_name);
         let here =
@@ -196,6 +209,33 @@ async fn send(server: &Server, request: &Request, origin: &str) -> Outcome {
     Ok(Answer::json(200, &json!({ "pdus": results })))
 }
 
+/// gomatrixserverlib HandleInvite: the sender's server has to have signed the redacted event. As with requests, a key that
+/// cannot be had is not held against it.
+async fn signed_by_its_origin(server: &Server, event: &Value, form: &Value) -> bool {
+    let Some(domain) = event["sender"].as_str().and_then(matrix::domain_of) else { return false };
+    let signatures: Vec<_> = event["signatures"][domain].as_object().into_iter().flatten().collect();
+    for (id, signature) in &signatures {
+        if let Some(public) = public_key(server, domain, id).await
+            && matrix::verify(form, signature.as_str().unwrap_or(""), &public).is_err()
+        {
+            return false;
+        }
+    }
+    !signatures.is_empty()
+}
+
+/// federationapi/routing/join.go SendJoin
+async fn send_join(server: &Server, request: &Request, room: &str, id: &str) -> Outcome {
+    let Ok(event) = serde_json::from_slice::<Value>(&request.body) else {
+        return Ok(refusal(400, "M_NOT_JSON", "The request body could not be decoded into valid JSON."));
+    };
+    if !signed_by_its_origin(server, &event, &matrix::redact(&event, "10")).await {
+        return Ok(refusal(403, "M_FORBIDDEN", "Signature check failed"));
+    }
+    let taken = own_rooms::send_join(server, room, id, &event).await;
+    Ok(taken.map_or_else(|why| refusal(403, "M_FORBIDDEN", &why), |state| Answer::json(200, &state)))
+}
+
 /// federationapi/routing/invite.go InviteV1 and InviteV2
 async fn invite(server: &Server, request: &Request, version: &str, room: &str, id: &str) -> Outcome {
     let bad = |text: &str| Ok(refusal(400, "M_BAD_JSON", text));
@@ -204,7 +244,7 @@ async fn invite(server: &Server, request: &Request, version: &str, room: &str, i
     };
     // v1 is room version 1 by definition
     let (room_version, mut event) = if version == "v1" {
-        ("1".to_owned(), body)
+        ("1".to_owned(), body.clone())
     } else {
         (body["room_version"].as_str().unwrap_or("").to_owned(), body["event"].clone())
     };
@@ -236,9 +276,15 @@ async fn invite(server: &Server, request: &Request, version: &str, room: &str, i
         return bad("The event is not an invite");
     }
     let form = matrix::redact(&event, &room_version);
+    if !signed_by_its_origin(server, &event, &form).await {
+        return Ok(refusal(403, "M_FORBIDDEN", "The invite must be signed by the server it originated on"));
+    }
     if let Err(why) = server.config.key.add_signature(&mut event, &form, &server.config.server_name) {
         return bad(&why);
     }
+    // setUnsignedFieldForInvite; of version 1 the state is not read (a list is expected where an object stands)
+    let state = if version == "v1" { json!([]) } else { body["invite_room_state"].clone() };
+    event["unsigned"] = json!({ "invite_room_state": state });
     server.database.add_event(id, &event).await?;
     let answer = json!({ "event": event });
     Ok(Answer::json(200, &if version == "v1" { json!([200, answer]) } else { answer }))

@@ -137,7 +137,7 @@ async fn send(address: &str, token: &str, body: &Value) -> Result<(), String> {
 }
 
 /// Go's `url.QueryEscape`.
-fn query_escape(text: &str) -> String {
+pub fn query_escape(text: &str) -> String {
     let escape = |byte: u8| match byte {
         b' ' => "+".to_owned(),
         b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),

@@ -147,9 +147,14 @@ impl Server {
     /// # Errors
     /// If the database fails.
     pub async fn new_room_event(&self, id: &str, event: &Value) -> Result<usize, tokio_postgres::Error> {
-        if !self.database.add_event(id, event).await? {
-            return Ok(0);
-        }
+        if self.database.add_event(id, event).await? { self.tell(id, event).await } else { Ok(0) }
+    }
+
+    /// Queues an event for each app service that is interested; their number.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn tell(&self, id: &str, event: &Value) -> Result<usize, tokio_postgres::Error> {
         let room = event["room_id"].as_str().unwrap_or("");
         let members = self.database.members(room).await?;
         let state_key = (event["type"] == "m.room.member").then(|| event["state_key"].as_str()).flatten();

@@ -80,10 +80,11 @@ impl Server {
         }
         let privilege = match name {
             "createUser" | "updateUser" | "dropUser" | "usersInfo" => Privilege::Users,
-            "find" => Privilege::Read,
+            "find" | "listCollections" => Privilege::Read,
+            "listDatabases" => Privilege::Users,
             "insert" | "update" | "delete" => Privilege::Write,
             "replSetGetStatus" => Privilege::Monitor,
-            "replSetInitiate" => Privilege::Replica,
+            "replSetInitiate" | "replSetStepDown" => Privilege::Replica,
             _ => return Err(Failure::new(59, "CommandNotFound", &format!("no such command: '{name}'"))),
         };
         self.authorize(session, name, privilege, db)?;
@@ -97,6 +98,9 @@ impl Server {
         match name {
             "replSetGetStatus" => return self.replica()?.status(),
             "replSetInitiate" => return self.initiate(command),
+            "replSetStepDown" => return self.replica()?.step_down(command).map(|()| Document::new()),
+            "listDatabases" => return Ok(self.list_databases()),
+            "listCollections" => return Ok(self.list_collections(db)),
             "usersInfo" => return users::info(&self.data, db, command.get("usersInfo").unwrap_or(&Bson::Null)),
             _ => self.primary(name)?,
         }

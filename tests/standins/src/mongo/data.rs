@@ -39,6 +39,12 @@ impl Data {
         Ok(Self { root, collections })
     }
 
+    /// Every namespace, `database.collection`.
+    pub(super) fn namespaces(&self) -> Vec<String> {
+        let name = |directory: &String| directory.replace("%2F", "/").replace("%25", "%");
+        self.collections.iter().filter(|(_, documents)| !documents.is_empty()).map(|(name_, _)| name(name_)).collect()
+    }
+
     /// The documents with this `_id`, or all.
     pub(super) fn find(&self, namespace: &str, id: Option<&Bson>) -> Vec<Document> {
         let Some(documents) = self.collections.get(&directory(namespace)) else { return Vec::new() };

@@ -12,6 +12,19 @@ impl Server {
         Ok(doc! { "cursor": { "firstBatch": found, "id": 0_i64, "ns": namespace } })
     }
 
+    pub(super) fn list_databases(&self) -> Document {
+        let names: std::collections::BTreeSet<String> =
+            self.data.namespaces().iter().filter_map(|name| Some(name.split_once('.')?.0.to_owned())).collect();
+        doc! { "databases": names.into_iter().map(|name| Bson::Document(doc! { "name": name })).collect::<Vec<_>>() }
+    }
+
+    pub(super) fn list_collections(&self, db: &str) -> Document {
+        let prefix = format!("{db}.");
+        let names = self.data.namespaces().into_iter().filter_map(|name| Some(name.strip_prefix(&prefix)?.to_owned()));
+        let batch: Vec<_> = names.map(|name| Bson::Document(doc! { "name": name, "type": "collection" })).collect();
+        doc! { "cursor": { "firstBatch": batch, "id": 0_i64, "ns": format!("{db}.$cmd.listCollections") } }
+    }
+
     pub(super) fn insert(&mut self, namespace: &str, command: &Document) -> Result<Document, Failure> {
         let mut inserted = 0;
         for document in list(command, "documents")? {

@@ -47,6 +47,8 @@ pub(super) struct Replica {
     since: Instant,
     /// A node that was initiated by this process starts in STARTUP2; one that was restarted, in SECONDARY.
     fresh: bool,
+    /// Until when it may not be primary again.
+    down: Option<Instant>,
 }
 
 impl Replica {
@@ -57,7 +59,7 @@ impl Replica {
             config.get_str("_id").ok() != Some(name)
                 || !hosts(config).is_some_and(|hosts| hosts.iter().any(|h| is_self(h, port)))
         });
-        Self { name: name.into(), config: stored, removed, since: Instant::now(), fresh: false }
+        Self { name: name.into(), config: stored, removed, since: Instant::now(), fresh: false, down: None }
     }
 
     pub(super) fn state(&self) -> State {
@@ -68,6 +70,7 @@ impl Replica {
             (Some(_), false, true) if age < SYNC => State::Startup2,
             (Some(_), false, true) if age < SYNC + ELECTION => State::Secondary,
             (Some(_), false, false) if age < ELECTION => State::Secondary,
+            (Some(_), false, _) if self.down.is_some_and(|until| Instant::now() < until) => State::Secondary,
             (Some(_), false, _) => State::Primary,
         }
     }
@@ -116,8 +119,36 @@ impl Replica {
 
     /// Takes a proven configuration, which is stored already.
     pub(super) fn initiate(&mut self, config: Document) {
-        *self =
-            Self { name: self.name.clone(), config: Some(config), removed: false, since: Instant::now(), fresh: true };
+        *self = Self {
+            name: self.name.clone(),
+            config: Some(config),
+            removed: false,
+            since: Instant::now(),
+            fresh: true,
+            down: None,
+        };
+    }
+
+    /// `replSetStepDown`: without another member that could take over it works with `force` only, and the node may stand
+    /// for election again after the time is over (MongoDB manual, `replSetStepDown`).
+    pub(super) fn step_down(&mut self, command: &Document) -> Result<(), Failure> {
+        if self.state() != State::Primary {
+            return Err(Failure::new(10107, "NotWritablePrimary", "not primary so can't step down"));
+        }
+        let seconds = match command.get("replSetStepDown") {
+            Some(Bson::Int32(seconds)) => u64::try_from(*seconds).ok(),
+            Some(Bson::Int64(seconds)) => u64::try_from(*seconds).ok(),
+            _ => None,
+        };
+        let seconds =
+            seconds.ok_or_else(|| Failure::new(2, "BadValue", "stepdown period must be a positive integer"))?;
+        if !command.get_bool("force").unwrap_or_default() {
+            let text = "No electable secondaries caught up. Please use the replSetStepDown command with the argument \
+                        {force: true} to force node to step down.";
+            return Err(Failure::new(262, "ExceededTimeLimit", text));
+        }
+        self.down = Some(Instant::now() + Duration::from_secs(seconds));
+        Ok(())
     }
 
     /// This node's `host:port` in the configuration.

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::environment::{Environment, License};
 use super::http::{Reply, Request};
-use super::{App, account, bridge, chat, ddp, federation, second_factor, settings, users};
+use super::{App, account, bridge, chat, ddp, events, federation, second_factor, settings, users};
 
 /// What an endpoint says if all is well; `success: true` is added.
 pub(super) type Answer = Result<Value, Reply>;
@@ -47,10 +47,7 @@ pub(super) async fn handle(app: Arc<App>, mut request: Request) -> Reply {
                 &json!({ "server": { "name": "rocket.chat", "version": app.environment.version }, "server_name": domain }),
             )
         }
-        "/standin/transactions" => match transactions(&app, &request) {
-            Ok(list) => Reply::json(200, &list),
-            Err(reply) => reply,
-        },
+        "/standin/transactions" => received(&app, &request).map_or_else(|reply| reply, |list| Reply::json(200, &list)),
         _ => Reply::json(404, &json!({ "success": false, "error": "Not found" })),
     }
 }
@@ -93,6 +90,7 @@ async fn v1(app: &Arc<App>, request: &mut Request, name: &str) -> Answer {
             second_factor::check(app, request, user)?;
             account::generate(app, request, user)
         }
+        (Method::POST, "rooms.leave") => chat::leave(app, request, user).await,
         (Method::GET, "users.getPersonalAccessTokens") => Ok(account::list(user)),
         (Method::GET, "users.info") => account::info(app, request),
         (Method::POST, "users.regeneratePersonalAccessToken") => {
@@ -197,9 +195,14 @@ fn native(app: &App) -> bool {
 }
 
 /// For tests only: what the homeserver has delivered so far.
-fn transactions(app: &App, request: &Request) -> Answer {
+fn received(app: &App, request: &Request) -> Answer {
     admin(&authenticate(app, request)?)?;
-    Ok(json!({ "transactions": app.store.all(bridge::TRANSACTIONS)? }))
+    let event = |kept: Value| {
+        let text = kept["event"].as_str().unwrap_or_default();
+        json!({ "first": kept["first"], "event": serde_json::from_str::<Value>(text).unwrap_or_default() })
+    };
+    let events: Vec<Value> = app.store.all(events::EVENTS)?.into_iter().map(event).collect();
+    Ok(json!({ "transactions": app.store.all(bridge::TRANSACTIONS)?, "events": events }))
 }
 
 fn unsuccessful(mut status: Value) -> Reply {

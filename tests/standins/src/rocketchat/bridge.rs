@@ -1,6 +1,5 @@
 //! The bridge's way in: the app service that listens beside Rocket.Chat (npm `matrix-appservice` 0.10.0).
 
-use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 
@@ -22,7 +21,7 @@ pub(super) const TRANSACTIONS: &str = "standin_transactions";
 pub(super) struct Bridge {
     task: tokio::sync::Mutex<Option<JoinHandle<()>>>,
     running: AtomicBool,
-    seen: std::sync::Mutex<HashSet<String>>,
+    last: std::sync::Mutex<String>,
 }
 
 impl Bridge {
@@ -83,9 +82,12 @@ pub(super) async fn changed(app: &Arc<App>) {
 fn handle(app: &Arc<App>, hs_token: &str, request: &Request) -> Reply {
     let path = request.path.strip_prefix("/_matrix/app/v1").unwrap_or(&request.path);
     let in_query: bool = request.query("access_token").as_bytes().ct_eq(hs_token.as_bytes()).into();
-    let in_header = || {
-        let given = request.header("authorization").strip_prefix("Bearer ").unwrap_or_default();
-        bool::from(given.as_bytes().ct_eq(hs_token.as_bytes()))
+    let header = request.header("authorization").strip_prefix("Bearer ");
+    let in_header = || bool::from(header.unwrap_or_default().as_bytes().ct_eq(hs_token.as_bytes()));
+    // matrix-appservice 0.10 looks into the query alone, 2.0 into the header and only without one into the query.
+    let form = match header {
+        Some(_) if app.environment.reads_header() => in_header().then_some("header"),
+        _ => in_query.then_some("query"),
     };
     let forbidden = || Reply::json(403, &json!({ "errcode": "M_FORBIDDEN", "error": "Bad token supplied," }));
     match (&request.method, path) {
@@ -98,32 +100,29 @@ fn handle(app: &Arc<App>, hs_token: &str, request: &Request) -> Reply {
                 forbidden()
             }
         }
-        // …while the library reads it in the query alone: a green ping proves nothing about transactions.
-        (&Method::PUT, _) if path.starts_with("/transactions/") && !in_query => forbidden(),
-        (&Method::PUT, _) if path.starts_with("/transactions/") => {
-            transaction(app, path.trim_start_matches("/transactions/"), &request.body)
-        }
-        (&Method::GET, _) if path.starts_with("/users/") || path.starts_with("/rooms/") => {
-            if in_query {
-                Reply::json(200, &json!({}))
-            } else {
-                forbidden()
-            }
-        }
+        // …while the library decides about transactions: a green ping proves nothing about them.
+        (&Method::PUT, _) if path.starts_with("/transactions/") => match form {
+            Some(form) => transaction(app, path.trim_start_matches("/transactions/"), form, &request.body),
+            None => forbidden(),
+        },
+        (&Method::GET, _) if path.starts_with("/users/") || path.starts_with("/rooms/") => match form {
+            Some(_) => Reply::json(200, &json!({})),
+            None => forbidden(),
+        },
         _ => Reply::json(404, &json!({ "errcode": "M_UNRECOGNIZED", "error": "Unrecognized request" })),
     }
 }
 
-fn transaction(app: &Arc<App>, id: &str, body: &Value) -> Reply {
+fn transaction(app: &Arc<App>, id: &str, form: &str, body: &Value) -> Reply {
     let Some(events) = body["events"].as_array() else {
         return Reply::json(400, &json!({ "errcode": "M_BAD_JSON", "error": "Missing events body" }));
     };
-    // An id that came before is acknowledged and not handled again.
-    let new = app.bridge.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned());
-    if let Err(error) = remember(app, id, events) {
-        app.bridge.seen.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+    // The last id is acknowledged and not handled again; those before it are forgotten (`lastProcessedTxnId`).
+    let new = *app.bridge.last.lock().unwrap_or_else(PoisonError::into_inner) != id;
+    if let Err(error) = remember(app, id, form, events) {
         return error.into();
     }
+    *app.bridge.last.lock().unwrap_or_else(PoisonError::into_inner) = id.to_owned();
     println!("bridge: transaction {id} events={}{}", events.len(), if new { "" } else { " (again)" });
     if new {
         let (app, events) = (Arc::clone(app), events.clone());
@@ -133,12 +132,13 @@ fn transaction(app: &Arc<App>, id: &str, body: &Value) -> Reply {
     Reply::json(200, &json!({}))
 }
 
-fn remember(app: &App, id: &str, events: &[Value]) -> Result<(), crate::mongo::client::Error> {
+fn remember(app: &App, id: &str, form: &str, events: &[Value]) -> Result<(), crate::mongo::client::Error> {
     let ids: Vec<_> = events.iter().map(|event| event["event_id"].clone()).collect();
     let old = app.store.find(TRANSACTIONS, id)?;
     let times = old.as_ref().and_then(|old| old["times"].as_i64()).unwrap_or(0);
     let first = old.as_ref().and_then(|old| old["first"].as_i64()).unwrap_or_else(now);
-    app.store.put(TRANSACTIONS, &json!({ "_id": id, "events": ids, "times": times + 1, "first": first }))
+    let times = times + 1;
+    app.store.put(TRANSACTIONS, &json!({ "_id": id, "events": ids, "times": times, "first": first, "form": form }))
 }
 
 /// `getBridgePort`: what stands between the second and the third colon of the URL, else 3300.

@@ -109,6 +109,21 @@ pub(super) async fn command(app: &App, request: &Request, user: &Value) -> Answe
     Ok(json!({ "result": room }))
 }
 
+/// `rooms.leave`: of a federated room also on the homeserver.
+pub(super) async fn leave(app: &App, request: &Request, user: &Value) -> Answer {
+    let id = request.body["roomId"].as_str().unwrap_or_default();
+    let invalid = || Reply::meteor("error-invalid-room", "Invalid room", json!({ "method": "leaveRoom" }));
+    let mut room = app.store.find(ROOMS, id)?.ok_or_else(invalid)?;
+    if let Some(external) = room["external"].as_str() {
+        federation::leave(app, user, external).await.map_err(|text| Reply::failure(&text))?;
+    }
+    if let Some(names) = room["usernames"].as_array_mut() {
+        names.retain(|name| *name != user["username"]);
+    }
+    app.store.put(ROOMS, &room)?;
+    Ok(json!({}))
+}
+
 /// A message, and over the bridge too if the room is federated.
 async fn say(app: &App, room: &Value, user: &Value, text: &str) -> Answer {
     unrestricted(app)?;

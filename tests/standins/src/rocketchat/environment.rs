@@ -85,6 +85,12 @@ impl Environment {
         self.release() >= (6, 12)
     }
 
+    /// Whether the bridge's library looks for the homeserver's token in the header: since 7.0, by what users report
+    /// (issue 33240).
+    pub(super) fn reads_header(&self) -> bool {
+        self.release() >= (7, 0)
+    }
+
     pub(super) fn license(&self) -> License {
         match self.get("ROCKETCHAT_LICENSE").and_then(|text| text.strip_prefix("standin:")) {
             None => License::None,

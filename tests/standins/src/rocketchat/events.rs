@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use super::chat::{MESSAGES, ROOMS};
-use super::{App, federation, random_id, users};
+use super::{App, federation, now, random_id, users};
 use crate::mongo::client::Error;
 
 /// Every event that arrived, as text, since its keys may be anything.
-const EVENTS: &str = "standin_events";
+pub(super) const EVENTS: &str = "standin_events";
 
 pub(super) async fn handle(app: &App, events: &[Value]) {
     for event in events {
@@ -41,6 +41,10 @@ async fn one(app: &App, event: &Value) -> Result<(), String> {
             }
             Ok(())
         }
+        // Whoever leaves is no longer in the room (handlers/Room.ts, `onChangeRoomMembership`).
+        (Some("m.room.member"), Some("leave" | "ban")) if !ours(&text(&event["state_key"])) => {
+            left(app, &room, &text(&event["state_key"])).map_err(|error| error.to_string())
+        }
         // Own messages come back from the homeserver and are not new (Bridge.ts, `onEvent`).
         (Some("m.room.message"), _) if !ours(&sender) => {
             message(app, event, &room, &sender).map_err(|error| error.to_string())
@@ -60,11 +64,21 @@ fn message(app: &App, event: &Value, room: &str, sender: &str) -> Result<(), Err
     app.store.put(MESSAGES, &message)
 }
 
+fn left(app: &App, external: &str, user: &str) -> Result<(), Error> {
+    let Some(mut room) = federated(app, external)? else { return Ok(()) };
+    if let Some(names) = room["usernames"].as_array_mut() {
+        names.retain(|name| *name != user.trim_start_matches('@'));
+    }
+    app.store.put(ROOMS, &room)
+}
+
 fn federated(app: &App, external: &str) -> Result<Option<Value>, Error> {
     Ok(app.store.all(ROOMS)?.into_iter().find(|room| room["external"] == external))
 }
 
 fn keep(app: &App, event: &Value) -> Result<(), Error> {
     let Some(id) = event["event_id"].as_str() else { return Ok(()) };
-    app.store.put(EVENTS, &json!({ "_id": id, "event": event.to_string() }))
+    // A clock that a test shares: it sees when an event arrived, and not when it looked.
+    let first = app.store.find(EVENTS, id)?.and_then(|old| old["first"].as_i64()).unwrap_or_else(now);
+    app.store.put(EVENTS, &json!({ "_id": id, "event": event.to_string(), "first": first }))
 }

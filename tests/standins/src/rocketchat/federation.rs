@@ -100,6 +100,13 @@ pub(super) async fn join(app: &App, username: &str, room: &str) -> Result<(), St
     call(app, Method::POST, &["v3", "join", room], Some(&me), json!({})).await.map(drop)
 }
 
+/// Leaves a room as a local user (Bridge.ts, `leaveRoom`).
+pub(super) async fn leave(app: &App, user: &Value, room: &str) -> Result<(), String> {
+    ready(app)?;
+    let me = mxid(app, user["username"].as_str().unwrap_or_default());
+    call(app, Method::POST, &["v3", "rooms", room, "leave"], Some(&me), json!({})).await.map(drop)
+}
+
 /// `federation/matrixIds.verify`: asks the host of the server name itself, without well-known (`verifyInviteeId`).
 pub(super) async fn verify_ids(app: &App, request: &Request) -> Answer {
     let mut results = serde_json::Map::new();

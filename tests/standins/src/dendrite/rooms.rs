@@ -1,0 +1,185 @@
+//! Taking part in rooms of other servers: join by make_join and send_join, events sent and signed (server-server API,
+//! "Joining rooms" and "Transactions"; roomserver/internal/perform/perform_join.go).
+//!
+//! State is what was last said: there is no state resolution and no backfill.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use hyper::Method;
+use serde_json::{Value, json};
+
+use super::sender::query_escape;
+use super::server::Server;
+use crate::fetch::{self, Call};
+use crate::{federation, matrix};
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// Joins `user` to a room through the server that the invite came from.
+///
+/// # Errors
+/// With what the other server said, or why it could not be asked.
+pub async fn join(server: &Server, user: &str, room: &str) -> Result<(), String> {
+    let invites = server.database.invites(user).await.map_err(|why| why.to_string())?;
+    let invite = invites.iter().find(|(of, ..)| of == room).ok_or("there is no invite")?;
+    let via = invite.2["sender"].as_str().and_then(matrix::domain_of).ok_or("the invite has no sender")?;
+    let (place, who) = (query_escape(room), query_escape(user));
+    let versions: Vec<String> = matrix::ROOM_VERSIONS.iter().map(|version| format!("ver={version}")).collect();
+    let target = format!("/_matrix/federation/v1/make_join/{place}/{who}?{}", versions.join("&"));
+    let made = ask(server, via, Method::GET, &target, None).await?;
+    let (version, mut event) = (made["room_version"].as_str().unwrap_or("1"), made["event"].clone());
+    let fits = [("room_id", room), ("sender", user), ("state_key", user), ("type", "m.room.member")];
+    if fits.iter().any(|(key, value)| event[key] != *value) || event["content"]["membership"] != "join" {
+        return Err(format!("{via} gave no join to sign: {event}"));
+    }
+    event["origin_server_ts"] = json!(jiff::Timestamp::now().as_millisecond());
+    let id = seal(server, &mut event, version)?;
+    let target = format!("/_matrix/federation/v2/send_join/{place}/{}", query_escape(&id));
+    let sent = ask(server, via, Method::PUT, &target, Some(&event)).await?;
+    for old in sent["state"].as_array().ok_or_else(|| format!("{via} sent no state"))? {
+        let id = matrix::event_id(old, version)?;
+        server.database.add_event(&id, old).await.map_err(failed)?;
+        // The state that a join brings in comes in the transaction too, the invite among it (`AddsStateEventIDs`).
+        server.tell(&id, old).await.map_err(failed)?;
+    }
+    server.new_room_event(&id, &event).await.map(drop).map_err(failed)
+}
+
+/// Sends an event of `user` to everybody in a room; its id.
+///
+/// # Errors
+/// If the room is not known, or a server refuses the event.
+pub async fn send(
+    server: &Server,
+    user: &str,
+    room: &str,
+    kind: &str,
+    state_key: Option<&str>,
+    content: &Value,
+) -> Result<String, String> {
+    let (id, event) = build(server, user, room, kind, state_key, content.clone()).await?;
+    let members = server.database.members(room).await.map_err(failed)?;
+    let joined = members.iter().filter(|(_, membership)| membership == "join");
+    let servers: BTreeSet<&str> = joined.filter_map(|(user, _)| matrix::domain_of(user)).collect();
+    server.new_room_event(&id, &event).await.map_err(failed)?;
+    let ours = &server.config.server_name;
+    for other in servers.into_iter().filter(|other| other != ours) {
+        let now = jiff::Timestamp::now();
+        let body = json!({ "origin": ours, "origin_server_ts": now.as_millisecond(), "pdus": [event], "edus": [] });
+        let target = format!("/_matrix/federation/v1/send/{}", now.as_nanosecond());
+        let answer = ask(server, other, Method::PUT, &target, Some(&body)).await?;
+        if let Some(error) = answer["pdus"][&id]["error"].as_str() {
+            return Err(format!("{other}: {error}"));
+        }
+    }
+    Ok(id)
+}
+
+/// An event of `user` at the end of a room, hashed and signed, with its id.
+pub(super) async fn build(
+    server: &Server,
+    user: &str,
+    room: &str,
+    kind: &str,
+    state_key: Option<&str>,
+    content: Value,
+) -> Result<(String, Value), String> {
+    let (version, mut event) = template(server, user, room, kind, state_key, content).await?;
+    let id = seal(server, &mut event, &version)?;
+    Ok((id, event))
+}
+
+/// The same without hash and signature; with the room's version.
+pub(super) async fn template(
+    server: &Server,
+    user: &str,
+    room: &str,
+    kind: &str,
+    state_key: Option<&str>,
+    content: Value,
+) -> Result<(String, Value), String> {
+    let events = server.database.room_events(room).await.map_err(failed)?;
+    let depth = |event: &Value| event["depth"].as_i64().unwrap_or(0);
+    let last = |kind: &str, key: &str| {
+        let state = events.iter().filter(|(_, event)| event["type"] == kind && event["state_key"] == key);
+        state.max_by_key(|(_, event)| depth(event)).map(|(id, event)| (id.as_str(), event))
+    };
+    let create = last("m.room.create", "").map(|(_, create)| create);
+    let first = kind == "m.room.create";
+    let version = create.filter(|_| !first).unwrap_or(&Value::Null)["content"]["room_version"].as_str();
+    let version = version.or(content["room_version"].as_str()).unwrap_or("1").to_owned();
+    if create.is_none() && !first {
+        return Err("the room is not known".into());
+    }
+    // Server-server API, "Auth events selection".
+    let mut auth: BTreeSet<&str> = BTreeSet::new();
+    let mut needed = vec![("m.room.create", ""), ("m.room.power_levels", ""), ("m.room.member", user)];
+    if kind == "m.room.member" {
+        needed.push(("m.room.member", state_key.unwrap_or_default()));
+        // With a leave Synapse refuses the event for having one too many.
+        if matches!(content["membership"].as_str(), Some("join" | "invite")) {
+            needed.push(("m.room.join_rules", ""));
+        }
+    }
+    auth.extend(needed.into_iter().filter_map(|(kind, key)| last(kind, key)).map(|(id, _)| id));
+    let newest = events.iter().max_by_key(|(_, event)| depth(event));
+    let mut event = json!({
+        "type": kind, "room_id": room, "sender": user, "content": content, "auth_events": auth,
+        "prev_events": newest.iter().map(|(id, _)| id).collect::<Vec<_>>(),
+        "depth": newest.map_or(0, |(_, event)| depth(event)) + 1,
+        "origin_server_ts": jiff::Timestamp::now().as_millisecond(),
+    });
+    if let Some(key) = state_key {
+        event["state_key"] = json!(key);
+    }
+    Ok((version, event))
+}
+
+pub(super) fn failed(why: tokio_postgres::Error) -> String {
+    why.to_string()
+}
+
+/// Hashes and signs an event; its id.
+fn seal(server: &Server, event: &mut Value, version: &str) -> Result<String, String> {
+    event["hashes"] = json!({ "sha256": matrix::content_hash(event)? });
+    let form = matrix::redact(event, version);
+    server.config.key.add_signature(event, &form, &server.config.server_name)?;
+    matrix::event_id(event, version)
+}
+
+/// A signed request to another server; its answer, if that is a success.
+pub(super) async fn ask(
+    server: &Server,
+    to: &str,
+    method: Method,
+    target: &str,
+    body: Option<&Value>,
+) -> Result<Value, String> {
+    let ours = &server.config.server_name;
+    let mut fields = json!({ "method": method.as_str(), "uri": target, "origin": ours, "destination": to });
+    if let Some(body) = body {
+        fields["content"] = body.clone();
+    }
+    let signature = server.config.key.sign(&fields)?;
+    let key = &server.config.key.id;
+    let header = format!("X-Matrix origin=\"{ours}\",destination=\"{to}\",key=\"{key}\",sig=\"{signature}\"");
+    let trust = fetch::trust(None)?;
+    let place = federation::resolve(to, &trust).await;
+    let mut last = format!("{to} has no address");
+    for address in place.addresses().await? {
+        let call = Call {
+            method: method.clone(),
+            target: target.to_owned(),
+            host: place.header.clone(),
+            headers: vec![("Authorization", header.clone()), ("Content-Type", "application/json".to_owned())],
+            body: body.map(matrix::canonical).transpose()?.unwrap_or_default().into(),
+        };
+        match call.send(address, Some((&place.host, trust.clone())), LIMIT).await {
+            Ok((200, body)) => return serde_json::from_slice(&body).map_err(|why| why.to_string()),
+            Ok((status, body)) => return Err(format!("{to}: {status} {}", String::from_utf8_lossy(&body))),
+            Err(why) => last = format!("{to} ({address}): {why}"),
+        }
+    }
+    Err(last)
+}
