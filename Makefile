@@ -10,7 +10,10 @@ export INSTA_UPDATE ?= no
 BED := tests/bed/bed
 SCRIPTS = install.sh .ci/run tests/demo $(BED) $(wildcard tests/bed/lib/*.sh tests/bed/images/*.sh tests/bed/images/*/*.sh) tests/bed/images/shared/gosu
 
-.PHONY: help demo test test-all check audit bench setup build down clean
+# Tests that boot whole machines or wait for time-outs.
+LONG = change deployment engine faults machine proxy terminal trouble two_servers
+
+.PHONY: help demo test test-all check docs audit bench setup build down clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -18,19 +21,30 @@ help: ## Say what there is
 demo: setup build ## Set up everything and run a real `rcfed init` on the bed
 	tests/demo
 
-test: setup build ## All checks, and every kind of test once
+test: setup build ## All checks, and all tests but the longest
 	$(MAKE) --no-print-directory check
 	cargo test --workspace --no-fail-fast
 
 test-all: setup build ## Also every combination, however long
 	$(MAKE) --no-print-directory check
 	RCFED_TEST_ALL=1 cargo test --workspace --no-fail-fast
+	RCFED_TEST_ALL=1 cargo test --no-fail-fast $(LONG:%=--test %) -- --ignored
 
 check: ## Format, lints, documentation, shell scripts
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --quiet
 	shellcheck -x $(SCRIPTS)
+
+bench: setup ## The figures rcfed is held to, beside its peers
+	cargo build --release
+	cargo build --workspace --bins
+	/usr/bin/python3 tests/bench/bench.py target/$(CARGO_BUILD_TARGET)/release/rcfed $(BENCH)
+
+docs: ## Write the reference pages again that are made from the code
+	RCFED_UPDATE_DOCS=1 cargo test --lib the_page_is_that_of_the_code
+	RCFED_UPDATE_DOCS=1 cargo test --test doctor the_page_of_faults
+	RCFED_UPDATE_DOCS=1 cargo test --test doctor_remote the_page_of_remote_faults
 
 audit: ## Licences, advisories and bans
 	command -v cargo-deny >/dev/null || env -u CARGO_BUILD_TARGET cargo install --locked cargo-deny

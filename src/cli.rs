@@ -4,6 +4,7 @@
 
 pub mod admin;
 pub mod apply;
+pub mod doctor;
 pub mod init;
 pub mod logs;
 mod metadata;
@@ -12,6 +13,7 @@ pub mod relay;
 pub mod render;
 pub mod renew;
 pub mod status;
+pub mod uninstall;
 pub mod version;
 
 use std::io::IsTerminal;
@@ -107,9 +109,11 @@ pub enum Command {
     Render(render::RenderArgs),
     Apply(apply::ApplyArgs),
     Status(status::StatusArgs),
+    Doctor(doctor::DoctorArgs),
     Logs(logs::LogsArgs),
     Admin(admin::AdminArgs),
     Renew(renew::RenewArgs),
+    Uninstall(uninstall::UninstallArgs),
     #[command(hide = true)]
     Relay(relay::RelayArgs),
     Version(version::VersionArgs),
@@ -177,9 +181,11 @@ impl Command {
             Self::Render(args) => args.run(context).await,
             Self::Apply(args) => args.run(context).await,
             Self::Status(args) => args.run(context).await,
+            Self::Doctor(args) => args.run(context).await,
             Self::Logs(args) => args.run(context).await,
             Self::Admin(args) => args.run(context).await,
             Self::Renew(args) => args.run(context).await,
+            Self::Uninstall(args) => args.run(context).await,
             Self::Relay(args) => args.run().await,
             Self::Version(args) => args.run(context).await,
         }

@@ -54,6 +54,11 @@ pub const HOMESERVER_USER: (u32, u32) = (991, 991);
 /// User and group of the relay: nobody's.
 pub const RELAY_USER: (u32, u32) = (65532, 65532);
 
+/// Room versions the bridge can serve: it reads a room's creator from `content.creator`, which version 11 no longer has,
+/// and a room's origin from its id, which has no domain from version 12 on (Rocket.Chat 7.10,
+/// server/services/federation; specification, "Room versions").
+pub const BRIDGE_ROOM_VERSIONS: [&str; 10] = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10"];
+
 /// The services of a profile.
 pub fn services(profile: Profile) -> &'static [Service] {
     use Service::{Gateway, Homeserver, Mongodb, Postgres, Relay, Rocketchat};
@@ -151,8 +156,90 @@ pub fn version(config: &Config, service: Service) -> Option<String> {
     Some(version.unwrap_or(&tag).to_owned())
 }
 
+/// Refuses to let a database server of another major version have the data of the one before; `Err` says why.
+///
+/// PostgreSQL does not open the files of another major version (manual, "Upgrading a PostgreSQL Cluster"). MongoDB goes
+/// one major version at a time, with its feature compatibility version raised by hand in between, and never back; and
+/// Rocket.Chat names the versions it works with.
+pub fn database_change(service: Service, was: &str, wanted: &str) -> Result<(), String> {
+    let major = |reference: &str| -> Option<String> {
+        let image = ImageRef::parse(reference).ok()?;
+        let digits: String = image.tag().trim_start_matches('v').chars().take_while(char::is_ascii_digit).collect();
+        (!digits.is_empty()).then_some(digits)
+    };
+    let (Some(old), Some(new)) = (major(was), major(wanted)) else { return Ok(()) };
+    if !service.is_database() || old == new {
+        return Ok(());
+    }
+    Err(match service {
+        Service::Postgres => format!(
+            "PostgreSQL {new} does not open the data of PostgreSQL {old}: between major versions they are dumped and restored"
+        ),
+        _ => format!(
+            "MongoDB {new} is not started on the data of MongoDB {old}: Rocket.Chat's release decides which one it works \
+             with, and MongoDB cannot go back"
+        ),
+    })
+}
+
 /// What in a profile no longer gets security fixes (endoflife.date, rocket-chat, 2026-08-22).
 pub fn end_of_life(profile: Profile) -> Option<EndOfLife> {
     let bridge = EndOfLife { what: "Rocket.Chat 7.10", date: "2026-07-10" };
     (profile != Profile::Native).then_some(bridge)
+}
+
+/// Until when a database server gets fixes, by the major version in `version`. `None` for one that is not known.
+///
+/// PostgreSQL: <https://www.postgresql.org/support/versioning/>; MongoDB: <https://www.mongodb.com/legal/support-policy/lifecycles>.
+pub fn end_of_database(service: Service, version: &str) -> Option<EndOfLife> {
+    let major = version.split('.').next()?;
+    let (what, date) = match (service, major) {
+        (Service::Postgres, "13") => ("PostgreSQL 13", "2025-11-13"),
+        (Service::Postgres, "14") => ("PostgreSQL 14", "2026-11-12"),
+        (Service::Postgres, "15") => ("PostgreSQL 15", "2027-11-11"),
+        (Service::Postgres, "16") => ("PostgreSQL 16", "2028-11-09"),
+        (Service::Postgres, "17") => ("PostgreSQL 17", "2029-11-08"),
+        (Service::Mongodb, "5") => ("MongoDB 5.0", "2024-10-31"),
+        (Service::Mongodb, "6") => ("MongoDB 6.0", "2025-07-31"),
+        (Service::Mongodb, "7") => ("MongoDB 7.0", "2027-08-31"),
+        (Service::Mongodb, "8") => ("MongoDB 8.0", "2029-10-31"),
+        _ => return None,
+    };
+    Some(EndOfLife { what, date })
+}
+
+/// Until when a distribution gets security fixes without a contract: Debian with its long-term support
+/// (<https://wiki.debian.org/LTS>), Ubuntu's standard support (<https://ubuntu.com/about/release-cycle>).
+pub fn end_of_system(id: &str, version: &str) -> Option<EndOfLife> {
+    let (what, date) = match (id, version) {
+        ("debian", "11") => ("Debian 11", "2026-08-31"),
+        ("debian", "12") => ("Debian 12", "2028-06-30"),
+        ("debian", "13") => ("Debian 13", "2030-06-30"),
+        ("ubuntu", "20.04") => ("Ubuntu 20.04", "2025-05-31"),
+        ("ubuntu", "22.04") => ("Ubuntu 22.04", "2027-04-30"),
+        ("ubuntu", "24.04") => ("Ubuntu 24.04", "2029-04-30"),
+        _ => return None,
+    };
+    Some(EndOfLife { what, date })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_server_keeps_its_major_version() {
+        for (service, was, wanted, taken) in [
+            (Service::Postgres, "postgres:17", "postgres:17.2-alpine", true),
+            (Service::Postgres, "postgres:17", "postgres:18", false),
+            (Service::Postgres, "postgres:17", "postgres:16", false),
+            (Service::Mongodb, "mongo:7.0", "mongo:7.0.16", true),
+            (Service::Mongodb, "mongo:7.0", "mongo:8.0", false),
+            // What the tag does not tell, the image itself does.
+            (Service::Mongodb, "mongo:7.0", "mongo:latest", true),
+            (Service::Rocketchat, "rocket.chat:7.10.15", "rocket.chat:8.0.0", true),
+        ] {
+            assert_eq!(database_change(service, was, wanted).is_ok(), taken, "{was} {wanted}");
+        }
+    }
 }

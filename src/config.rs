@@ -11,11 +11,13 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use ipnet::IpNet;
 use serde::Serialize;
 
 pub use from_answers::{ConfigError, Mode};
 
 use crate::domain::{DomainName, Email, ImageRef, Username};
+use crate::host::authorities::Authorities;
 
 /// The directory of Let's Encrypt.
 pub const LETSENCRYPT: &str = "https://acme-v02.api.letsencrypt.org/directory";
@@ -39,12 +41,27 @@ pub struct Config {
     pub admin: Admin,
     /// What only Rocket.Chat needs.
     pub rocketchat: RocketchatConfig,
+    /// Whom the servers federate with beyond the public internet.
+    pub federation: FederationConfig,
     /// Images other than the ones `compat` names.
     pub images: BTreeMap<Service, ImageRef>,
+    /// The most memory a service may take, in MiB, where it is limited.
+    pub memory: BTreeMap<Service, u32>,
     /// Where certificates come from.
     pub acme: AcmeConfig,
     /// Public addresses of this machine, where its interfaces do not show them.
     pub addresses: Vec<IpAddr>,
+    /// Servers (`host` or `host:port`) whose users may invite; all, if it is empty.
+    pub federate_with: Vec<String>,
+    /// What only the doctor needs.
+    pub doctor: DoctorConfig,
+}
+
+/// What only the doctor needs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DoctorConfig {
+    /// Ids of checks whose findings count for nothing.
+    pub ignore: Vec<String>,
 }
 
 /// The three host names, which may coincide.
@@ -149,6 +166,15 @@ pub struct RocketchatConfig {
     pub license_file: Option<PathBuf>,
     /// Asked instead of `https://federationtester.matrix.org`; a URL without a final slash.
     pub federation_tester: Option<String>,
+}
+
+/// Whom the servers federate with beyond the public internet.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FederationConfig {
+    /// Networks that homeservers would not ask by default; each once, none of them everything.
+    pub private_networks: Vec<IpNet>,
+    /// Authorities trusted beside the public ones.
+    pub ca: Option<Authorities>,
 }
 
 /// Where certificates come from.

@@ -3,14 +3,20 @@
 use std::path::Path;
 
 use crate::apply::{self, Outcome};
+use crate::change::{self, Look};
 use crate::config::Config;
 use crate::deployment;
+use crate::doctor;
 use crate::error::{Error, Result};
+use crate::host::docker::Docker;
 use crate::host::fs::{self, Access};
 use crate::host::lock::Lock;
 use crate::host::{Host, apt};
 use crate::layout;
+use crate::leftovers;
 use crate::machine::{self, Machine};
+use crate::receipt::{self, Receipt};
+use crate::relay_image;
 use crate::step::{self, Step};
 use crate::summary::{self, Password};
 use crate::ui::Ui;
@@ -29,22 +35,45 @@ pub async fn deploy(host: Host, config: Config, ui: &Ui, manner: Manner, command
     need_root(command)?;
     deployment::allows(&host, &config)?;
     deployment::refuse_orphans(&host).await?;
-    if !apt::docker_installed() && !Path::new(host.docker.trim_start_matches("unix://")).exists() {
-        if !manner.may_install {
-            return Err(Error::new(
-                "Docker is not installed",
-                "install it with `sudo apt-get install docker.io`, or say `--yes`",
-            ));
-        }
-        apt::install_docker(ui).await?;
+    relay_image::possible(config.profile)?;
+    // The engine's program may be there already, and nothing of it configured.
+    let half = apt::interrupted(&host.path(layout::RECEIPT))?;
+    let no_docker = half || !apt::docker_installed() && !Path::new(host.docker.trim_start_matches("unix://")).exists();
+    if no_docker && !manner.may_install {
+        return Err(Error::new(
+            "Docker is not installed",
+            "install it with `sudo apt-get install docker.io`, or say `--yes`",
+        ));
+    }
+    if !no_docker {
+        // Before anything is written.
+        Docker::new(&host.docker)?.engine().await?;
+    }
+    let (_lock, receipt) = begin(&host, command)?;
+    for undo in receipt::run().into_iter().filter(|undo| !receipt.owns(undo)) {
+        receipt.started("run", &undo.into())?;
+    }
+    if no_docker {
+        apt::install_docker(ui, &receipt).await?;
     }
     let sizes = machine::sizes();
     let mut machine = Machine::new(host, config, &sizes, ui.clone())?;
     machine.connect().await?;
-    fs::create_directory(&machine.path(layout::STATE), Access::root(0o755))?;
-    let _lock = Lock::take(&machine.path(layout::LOCK), command)?;
     let steps = step::steps(&machine.config, &machine.topology);
-    let outcome = apply::apply(&machine, steps).await?;
+    change::refuse(&machine).await?;
+    // All at once: whoever runs this again to be sure shall not wait for a chain of steps that have nothing to do.
+    let (look, answers) = tokio::join!(Look::at(&machine, &steps), apply::all_answer(&machine, &steps));
+    let look = look?;
+    if look.changes.is_empty() && answers {
+        leftovers::clear(&machine.host, &machine.docker, &receipt).await?;
+        change::applied(&machine.host, &machine.config)?;
+        ui.say("Everything is as wanted; nothing was changed.");
+        return Ok(Outcome { changed: Vec::new(), unchanged: steps.len() });
+    }
+    let order = change::order(&machine, &steps, &look).await?;
+    let outcome = apply::apply(&machine, receipt, steps, &order).await?;
+    change::applied(&machine.host, &machine.config)?;
+    look.tell_mended(&outcome, ui);
     if outcome.changed.is_empty() {
         ui.say("Everything is as wanted; nothing was changed.");
         return Ok(outcome);
@@ -58,7 +87,15 @@ pub async fn deploy(host: Host, config: Config, ui: &Ui, manner: Manner, command
     };
     ui.say("");
     ui.data(&summary::summary(&machine, password)?);
+    doctor::once_more(&machine).await?;
     Ok(outcome)
+}
+
+/// Takes the lock and opens the receipt, making the directory of both.
+pub fn begin(host: &Host, command: &str) -> Result<(Lock, Receipt)> {
+    let lock = Lock::take(&host.path(layout::LOCK), command)?;
+    fs::give(&host.path(layout::STATE), Access::root(0o755))?;
+    Ok((lock, Receipt::open(&host.path(layout::RECEIPT))?))
 }
 
 /// Refuses to go on without root, naming the command to run.

@@ -33,9 +33,14 @@ impl Error {
         Self(Box::new(Plain { message: message.into(), hint: Some(hint.into()), code: 2 }))
     }
 
-    /// Ctrl-C: exit code 130.
-    pub fn interrupted(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self(Box::new(Plain { message: message.into(), hint: Some(hint.into()), code: 130 }))
+    /// Somebody asked to stop: the exit code says who ([`crate::stop::Reason::exit_code`]).
+    pub fn stopped(message: impl Into<String>, hint: impl Into<String>, code: u8) -> Self {
+        Self(Box::new(Plain { message: message.into(), hint: Some(hint.into()), code }))
+    }
+
+    /// Only an exit code: what was found has been told already, as data.
+    pub fn told(code: u8) -> Self {
+        Self(Box::new(Plain { message: String::new(), hint: None, code }))
     }
 
     /// What to do next.

@@ -1,13 +1,16 @@
 //! The only doors to the machine. Each door is an address, so that a test can point it at a real server of its own.
 
 pub mod apt;
+pub mod authorities;
 pub mod docker;
 pub mod facts;
 pub mod fs;
 pub mod http;
 pub mod lock;
 pub mod net;
+pub mod nginx;
 pub mod secrets;
+pub mod systemd;
 pub mod tls;
 
 use std::net::SocketAddr;

@@ -17,6 +17,18 @@ pub const STATE: &str = "/var/lib/rcfed";
 pub const RECEIPT: &str = "/var/lib/rcfed/receipt.jsonl";
 /// What this deployment can never change ([`crate::deployment`]).
 pub const DEPLOYMENT: &str = "/var/lib/rcfed/deployment.json";
+/// The configuration of the last run that ended well, as rcfed writes it, 0600.
+pub const APPLIED: &str = "/var/lib/rcfed/applied.toml";
+/// Which image each service with data last ran with ([`crate::ran`]).
+pub const RAN: &str = "/var/lib/rcfed/ran.json";
+/// Dumps made before a new version started, 0600.
+pub const DUMPS: &str = "/var/lib/rcfed/dumps";
+/// Files of a service as they were before a change that has not proven itself yet.
+pub const PREVIOUS: &str = "/var/lib/rcfed/previous";
+/// Under which digest each image was pulled.
+pub const DIGESTS: &str = "/var/lib/rcfed/images.json";
+/// What was last found out about federation.
+pub const VERDICT: &str = "/var/lib/rcfed/federation.json";
 /// Locked with flock while a command changes the machine.
 pub const LOCK: &str = "/var/lib/rcfed/lock";
 /// Generated secrets, one file each, 0600.
@@ -37,3 +49,8 @@ pub fn service(service: Service) -> PathBuf {
 
 /// Where the directory of [`service`] appears inside the container.
 pub const MOUNT: &str = "/run/rcfed";
+
+/// Where the relay's volume is mounted.
+pub const RELAY_DATA: &str = "/var/lib/rcfed-relay";
+/// The relay's journal of invites, in its volume.
+pub const RELAY_JOURNAL: &str = "/var/lib/rcfed-relay/journal";

@@ -11,6 +11,7 @@ use crate::host::docker::{Docker, ImageConfig, Observed, RunState};
 use crate::host::fs::{self, Access};
 use crate::host::secrets::SecretStore;
 use crate::host::{Host, docker, facts, net};
+use crate::layout;
 use crate::secrets::SecretName;
 use crate::sizes::Sizes;
 use crate::topology::{self, ImageSource, Origin, Topology};
@@ -73,7 +74,7 @@ impl Machine {
 
     /// Recorded digests by reference.
     pub fn digests(&self) -> Result<BTreeMap<String, String>> {
-        let text = fs::read_text(&self.path(DIGESTS))?.unwrap_or_default();
+        let text = fs::read_text(&self.path(layout::DIGESTS))?.unwrap_or_default();
         Ok(serde_json::from_str(&text).unwrap_or_default())
     }
 
@@ -85,7 +86,7 @@ impl Machine {
         let mut digests = self.digests()?;
         digests.insert(reference.into(), digest.into());
         let text = serde_json::to_vec_pretty(&digests).unwrap_or_default();
-        Ok(fs::write(&self.path(DIGESTS), &text, Access::root(0o644))?)
+        Ok(fs::write(&self.path(layout::DIGESTS), &text, Access::root(0o644))?)
     }
 
     /// What runs under a service's name.
@@ -111,6 +112,7 @@ impl Machine {
                 RunState::Restarting(code) => {
                     format!("it ends again and again with exit code {code} ({} restarts)", c.restarts)
                 }
+                RunState::Paused => "it was paused".into(),
                 RunState::Running => "it runs but does not answer".into(),
             },
         };
@@ -142,8 +144,6 @@ pub fn patience(service: Service) -> Duration {
         _ => Duration::from_secs(180),
     }
 }
-
-const DIGESTS: &str = "/var/lib/rcfed/images.json";
 
 /// Likely causes by what servers print. The first match counts.
 fn docker_cause(log: &str) -> Option<&'static str> {

@@ -22,7 +22,9 @@ fn main() -> ExitCode {
     match run(cli, context) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            report(&error, &ui);
+            if !error.message().is_empty() {
+                report(&error, &ui);
+            }
             ExitCode::from(error.exit_code())
         }
     }

@@ -157,9 +157,15 @@ pub fn diff(host: &Host, topology: &Topology) -> Result<String> {
 fn hide(there: &str, template: &str) -> String {
     let with_marks: Vec<(&str, &str)> =
         template.lines().filter_map(|line| line.split_once("@secret:").map(|(before, _)| (before, line))).collect();
-    let hidden = |line: &str| match with_marks.iter().find(|(before, _)| line.starts_with(before)) {
-        Some((_, marked)) => render::redact(marked),
-        None => line.to_string(),
+    let hidden = |line: &str| {
+        // A line that the template has without a secret is none; a mark at a line's start would else match every line.
+        if template.lines().any(|plain| plain == line) {
+            return line.to_string();
+        }
+        match with_marks.iter().find(|(before, _)| line.starts_with(before)) {
+            Some((_, marked)) => render::redact(marked),
+            None => line.to_string(),
+        }
     };
     let mut text: Vec<String> = there.lines().map(hidden).collect();
     if there.ends_with('\n') {

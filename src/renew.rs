@@ -1,6 +1,7 @@
 //! Renewing the certificate, unattended and often: looks, and does something only when it is due.
 
 use crate::acme::{self, Store};
+use crate::clock;
 use crate::error::{Error, Result};
 use crate::host::lock::Lock;
 use crate::layout;
@@ -19,7 +20,7 @@ pub enum Renewal {
 /// Renews if a third of the lifetime is left, or if `force`. Waits out a pause the authority asked for.
 pub async fn renew(machine: &Machine, force: bool) -> Result<Renewal> {
     let store = Store::new(machine.path(layout::CERTIFICATE));
-    let now = jiff::Timestamp::now();
+    let now = clock::now();
     let names = machine.config.names.served();
     match store.describe()? {
         None => {
@@ -28,7 +29,7 @@ pub async fn renew(machine: &Machine, force: bool) -> Result<Renewal> {
                 "run `sudo rcfed apply`, which gets the first one",
             ));
         }
-        Some(Ok(old)) if !force && old.key_matches && old.covers(&names) && !old.due(now) => {
+        Some(Ok(old)) if !force && old.key_matches && old.covers(&names) && !old.due(now) && old.has_begun(now) => {
             return Ok(Renewal::NotDue(old.days_left(now)));
         }
         Some(_) => {}
@@ -40,8 +41,9 @@ pub async fn renew(machine: &Machine, force: bool) -> Result<Renewal> {
     }
     // No rehearsal: the authority knows these names, and a failure here has weeks to be tried again.
     let options = acme::Options { rehearse: false, ..options };
-    let pair = acme::obtain(&options, &names, &machine.ui).await?;
-    store.save(&pair)?;
+    // A certificate that cannot be kept would count at the authority all the same.
+    store.room()?;
+    let pair = acme::obtain(&options, &store, &names, &machine.ui).await?;
     let task = machine.ui.task("let the gateway serve it");
     Step::Reload.apply(machine, &task).await?;
     task.done("");

@@ -3,6 +3,10 @@
 //! Every server left alone believes that the machine is its own: MongoDB takes half of the memory, Dendrite a gigabyte,
 //! V8 as much as it likes. On a 2 GB machine the kernel would then end one of them at random.
 
+use std::collections::BTreeMap;
+
+use crate::config::Service;
+
 /// Limits that go into configuration files and environments.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sizes {
@@ -38,6 +42,36 @@ impl Sizes {
     }
 }
 
+impl Sizes {
+    /// The same shares where a service's container is limited (MiB): what a server takes on purpose must fit into what it
+    /// may take, or the kernel ends it.
+    #[must_use]
+    pub fn within(mut self, limits: &BTreeMap<Service, u32>) -> Self {
+        if let Some(mib) = limits.get(&Service::Mongodb) {
+            // Half, as MongoDB itself would: connections and sorts live beside the cache.
+            self.wiredtiger_gb = self.wiredtiger_gb.min((*mib as f32 / 2048.0).max(0.25));
+        }
+        if let Some(mib) = limits.get(&Service::Homeserver) {
+            self.dendrite_cache_mb = self.dendrite_cache_mb.min(mib / 4);
+        }
+        if let Some(mib) = limits.get(&Service::Rocketchat) {
+            self.node_heap_mb = self.node_heap_mb.min(mib * 3 / 4);
+        }
+        self
+    }
+}
+
+/// The least memory in MiB with which a service starts at all.
+pub fn least(service: Service) -> u32 {
+    match service {
+        Service::Relay => 16,
+        Service::Gateway => 32,
+        Service::Homeserver | Service::Postgres => 128,
+        // The smallest cache alone is 256.
+        Service::Mongodb | Service::Rocketchat => 512,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,5 +87,14 @@ mod tests {
         assert_eq!(shares(3914), (0.5, 256, 40, 1536));
         assert_eq!(shares(7941), (1.0, 512, 80, 3072));
         assert_eq!(shares(1 << 40), (4.0, 1024, 90, 4096));
+    }
+
+    #[test]
+    fn a_limited_server_takes_less_and_never_more() {
+        let limits = [(Service::Mongodb, 768), (Service::Homeserver, 400), (Service::Rocketchat, 1000)].into();
+        let s = Sizes::for_memory(8192, false).within(&limits);
+        assert_eq!((s.wiredtiger_gb, s.dendrite_cache_mb, s.node_heap_mb), (0.375, 100, 750));
+        let small = Sizes::for_memory(2048, false);
+        assert_eq!(small.within(&[(Service::Rocketchat, 1 << 20), (Service::Mongodb, 1 << 20)].into()), small);
     }
 }

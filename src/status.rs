@@ -3,12 +3,14 @@
 use serde::Serialize;
 
 use crate::acme::{Certificate, Store};
+use crate::change::{Change, Look};
+use crate::clock;
 use crate::config::Service;
 use crate::error::Result;
 use crate::host::docker::RunState;
 use crate::layout;
 use crate::machine::Machine;
-use crate::step::Verdict;
+use crate::step::{self, Verdict};
 use crate::ui::Ui;
 
 /// A deployment's state, as a program reads it.
@@ -24,6 +26,8 @@ pub struct Status {
     pub profile: &'static str,
     /// One entry a service.
     pub containers: Vec<ContainerStatus>,
+    /// What differs from the configuration: changed by hand, or not applied yet.
+    pub drift: Vec<Change>,
     /// The certificate, if there is one.
     pub certificate: Option<CertificateStatus>,
     /// The last verdict on federation.
@@ -35,7 +39,7 @@ pub struct Status {
 pub struct ContainerStatus {
     /// Which service.
     pub service: Service,
-    /// `running`, `restarting`, `exited`, `created` or `missing`.
+    /// `running`, `paused`, `restarting`, `exited`, `created` or `missing`.
     pub state: &'static str,
     /// `healthy`, `unhealthy`, `starting` or empty.
     pub health: String,
@@ -92,6 +96,7 @@ pub async fn status(machine: &Machine) -> Result<Status> {
         chat_url: format!("https://{}", machine.config.names.chat),
         profile: machine.config.profile.name(),
         containers,
+        drift: Look::at(machine, &step::steps(&machine.config, &machine.topology)).await?.changes,
         certificate: pair.map(certificate),
         federation: Verdict::load(machine)?,
     })
@@ -102,7 +107,10 @@ impl Status {
     pub fn is_well(&self) -> bool {
         let running = self.containers.iter().all(|c| c.state == "running" && c.health != "unhealthy");
         let certificate = self.certificate.as_ref().is_some_and(|c| c.days_left >= 0);
-        running && certificate && self.federation.as_ref().is_some_and(|f| f.federation != "invalid")
+        running
+            && certificate
+            && self.drift.is_empty()
+            && self.federation.as_ref().is_some_and(|f| f.federation != "invalid")
     }
 
     /// For a person.
@@ -129,6 +137,11 @@ impl Status {
                 format!("  federation   {word}: {} ({})", f.words, f.at)
             }
         });
+        for change in &self.drift {
+            let why = if change.why.is_empty() { "it is not there" } else { &change.why };
+            let hand = if change.by_hand { " (changed by hand)" } else { "" };
+            lines.push(format!("  {}     {}: {why}{hand}", ui.yellow("differs"), change.step));
+        }
         if !self.is_well() {
             lines.push("Next: `sudo rcfed apply` puts right what can be put right.".into());
         }
@@ -141,6 +154,7 @@ fn word(state: &RunState) -> &'static str {
         RunState::Created => "created",
         RunState::Exited(..) => "exited",
         RunState::Restarting(_) => "restarting",
+        RunState::Paused => "paused",
         RunState::Running => "running",
     }
 }
@@ -148,7 +162,7 @@ fn word(state: &RunState) -> &'static str {
 fn certificate(mut about: Certificate) -> CertificateStatus {
     // The authority may put them in any order.
     about.names.sort();
-    let days_left = about.days_left(jiff::Timestamp::now());
+    let days_left = about.days_left(clock::now());
     CertificateStatus {
         names: about.names,
         not_after: about.not_after.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),

@@ -13,7 +13,7 @@ use crate::compat;
 use crate::config::{Config, Service};
 use crate::host::fs::Access;
 use crate::layout;
-use crate::render::{self, Digests, Phase, RenderError};
+use crate::render::{self, Digests, Phase, RenderError, Site};
 use crate::secrets::SecretName;
 use crate::sizes::Sizes;
 
@@ -38,12 +38,14 @@ pub struct Topology {
     pub ipv6: bool,
     /// Secrets, and where each comes from.
     pub secrets: Vec<Secret>,
+    /// Files of the machine's own nginx, where that one is the proxy.
+    pub sites: Vec<Site>,
     /// Named volumes.
     pub volumes: Vec<Volume>,
 }
 
 /// A directory rcfed makes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Directory {
     /// Path as in production.
     pub path: PathBuf,
@@ -52,7 +54,7 @@ pub struct Directory {
 }
 
 /// A file rcfed writes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct File {
     /// Path as in production.
     pub path: PathBuf,
@@ -67,7 +69,7 @@ pub struct File {
 }
 
 /// A secret and its origin.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Secret {
     /// Which one.
     pub name: SecretName,
@@ -99,13 +101,23 @@ pub struct Volume {
 
 /// Lays out a deployment. `versions` holds the version of each secret; a missing one counts as 1.
 pub fn topology(config: &Config, sizes: &Sizes, versions: &BTreeMap<SecretName, u32>) -> Result<Topology, RenderError> {
+    let sizes = &sizes.within(&config.memory);
     let services = compat::services(config.profile);
     let files = files(config, sizes)?;
     let containers = services.iter().map(|s| service::container(config, sizes, *s, &files, versions)).collect();
     let volumes = services.iter().filter_map(|s| service::volume(*s)).collect();
     let directories = directories(services, &files);
     let digests = render::digests(config, sizes)?;
-    Ok(Topology { containers, digests, directories, files, ipv6: sizes.ipv6, secrets: secrets(config), volumes })
+    Ok(Topology {
+        containers,
+        digests,
+        directories,
+        files,
+        ipv6: sizes.ipv6,
+        secrets: secrets(config),
+        sites: render::sites(config, sizes)?,
+        volumes,
+    })
 }
 
 impl Topology {

@@ -256,7 +256,8 @@ fn registries_that_do_not_deliver() {
         assert!(!objects(&bed).iter().any(|object| object.starts_with("container ")), "{:?}", objects(&bed));
         bed.bed(&["clean"]);
     }
-    insta::assert_snapshot!(told.text(&bed));
+    // Go's resolver names the server it asked only when it asked, and not when it remembers.
+    insta::assert_snapshot!(told.text(&bed).replace(" on 198.51.100.53:53", ""));
 }
 
 #[test]

@@ -45,6 +45,7 @@ fn a_workspace_that_may_not_send_is_a_failure_with_a_remedy() {
 }
 
 #[test]
+#[ignore = "minutes long; `make test-all` runs it"]
 fn one_name_for_everything() {
     let Some(bed) = Bed::up() else { return };
     let answers = bed.answers("synapse", "chat_domain = \"fed.test\"\nmatrix_domain = \"fed.test\"");
@@ -98,6 +99,7 @@ fn a_port_that_the_authority_cannot_reach_is_named_and_apply_goes_on() {
 /// Every way in which names may coincide, for both homeservers, with the federated domain here and elsewhere; `make test`
 /// takes one of the twelve.
 #[test]
+#[ignore = "minutes long; `make test-all` runs it"]
 fn every_combination_of_names() {
     let all = std::env::var_os("RCFED_TEST_ALL").is_some();
     let mut tried = 0;

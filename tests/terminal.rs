@@ -1,11 +1,15 @@
 //! The whole way in a real terminal: a person types the answers, sees the plan, and gets a running server.
 
 mod support;
+#[allow(dead_code)]
+#[path = "support/surroundings.rs"]
+mod surroundings;
 
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use support::Bed;
+use surroundings::Untouched;
 
 #[test]
 fn typed_answers_become_a_running_server_with_dendrite() {
@@ -13,13 +17,14 @@ fn typed_answers_become_a_running_server_with_dendrite() {
 }
 
 #[test]
+#[ignore = "minutes long; `make test-all` runs it"]
 fn typed_answers_become_a_running_server_with_synapse() {
     typed("synapse", &["Down", "Enter"]);
 }
 
 fn typed(profile: &str, choose: &[&str]) {
     let Some(bed) = Bed::up() else { return };
-    let screen = Screen::open(&bed);
+    let screen = Screen::open(&bed, "init");
     for (question, keys) in [
         ("Federated domain ›", &["fed.test", "Enter"][..]),
         ("Chat domain (chat.fed.test) ›", &["Enter"]),
@@ -43,6 +48,35 @@ fn typed(profile: &str, choose: &[&str]) {
     assert_eq!(bed.https("https://chat.fed.test/api/info", &[]).0, 200);
     let config = std::fs::read_to_string(bed.root().join("etc/rcfed/config.toml")).unwrap();
     assert!(config.contains(&format!("profile = \"{profile}\"")), "{config}");
+    drop(screen);
+    if profile == "dendrite" {
+        a_purge_that_is_not_confirmed_touches_nothing(&bed);
+    }
+}
+
+fn a_purge_that_is_not_confirmed_touches_nothing(bed: &Bed) {
+    const QUESTION: &str = "Type the federated domain to go ahead";
+    let before = Untouched::of(bed);
+    for (keys, code, said) in [
+        (&["fed.tset", "Enter"][..], "exit 2", "`fed.tset` is not the federated domain"),
+        (&["C-c"], "exit 130", "Nothing has been removed yet."),
+        (&["fed.te", "C-c"], "exit 130", "Nothing has been removed yet."),
+    ] {
+        let screen = Screen::open(bed, "uninstall --purge");
+        let plan = screen.wait_for(QUESTION, 30);
+        assert!(plan.contains("All messages, files, accounts and keys go for ever."), "{plan}");
+        screen.press(keys);
+        let end = screen.wait_for(code, 30);
+        assert!(end.contains(said), "{keys:?}: {end}");
+        drop(screen);
+        before.still(bed);
+    }
+    let screen = Screen::open(bed, "uninstall --purge");
+    screen.wait_for(QUESTION, 30);
+    screen.press(&["fed.test", "Enter"]);
+    let end = screen.wait_for("exit 0", 120);
+    assert!(end.contains("Uninstalled. Nothing of the deployment is left."), "{end}");
+    assert!(!bed.root().join("var/lib/rcfed").exists());
 }
 
 /// A terminal of its own, 130 columns wide.
@@ -51,7 +85,7 @@ struct Screen {
 }
 
 impl Screen {
-    fn open(bed: &Bed) -> Self {
+    fn open(bed: &Bed, words: &str) -> Self {
         let screen = Self { socket: format!("rcfed-{}", std::process::id()) };
         let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bed/bed");
         let variables = [
@@ -63,7 +97,7 @@ impl Screen {
         let variables: Vec<String> = variables.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let program = env!("CARGO_BIN_EXE_rcfed");
         let command =
-            format!("env {} {} run {program} init; echo exit $?; sleep 60", variables.join(" "), script.display());
+            format!("env {} {} run {program} {words}; echo exit $?; sleep 60", variables.join(" "), script.display());
         screen.tmux(&["new-session", "-d", "-x", "130", "-y", "60", &command]);
         screen
     }

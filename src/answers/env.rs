@@ -61,7 +61,7 @@ fn read(name: &str, value: OsString) -> Result<Option<(Key, Value)>, Problem> {
         return Ok(None);
     }
     let value = match entry.kind {
-        Kind::Choice(_) | Kind::Text => Value::Text(text),
+        Kind::Choice(_) | Kind::Number | Kind::Text => Value::Text(text),
         Kind::Path => Value::Text(absolute(Path::new(&text))),
         Kind::List => Value::List(split(&text)),
         Kind::Flag => match text.to_lowercase().as_str() {

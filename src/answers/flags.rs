@@ -68,7 +68,7 @@ fn argument(entry: &'static Entry) -> Arg {
             .num_args(0..=1)
             .require_equals(true)
             .default_missing_value("true"),
-        Kind::List | Kind::Path | Kind::Text => argument,
+        Kind::List | Kind::Number | Kind::Path | Kind::Text => argument,
     }
 }
 

@@ -13,12 +13,15 @@ pub enum Key {
     Proxy,
     AcceptEndOfLife,
     Address,
+    FederateWith,
     AdminUsername,
     AdminEmail,
     AdminPasswordFile,
     RegistrationTokenFile,
     LicenseFile,
     FederationTester,
+    PrivateNetworks,
+    FederationCa,
     ImageGateway,
     ImageHomeserver,
     ImageMongodb,
@@ -28,6 +31,13 @@ pub enum Key {
     AcmeStagingDirectory,
     AcmeCa,
     AcmeRehearsal,
+    MemoryGateway,
+    MemoryHomeserver,
+    MemoryMongodb,
+    MemoryPostgres,
+    MemoryRelay,
+    MemoryRocketchat,
+    DoctorIgnore,
 }
 
 /// What an answer looks like.
@@ -37,6 +47,8 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     /// `true` or `false`.
     Flag,
+    /// A whole number; written without quotes in an answers file.
+    Number,
     /// Several texts; separated by commas in flags and environment.
     List,
     /// A path; a relative one starts from the answers file's directory, or from the working directory.
@@ -107,7 +119,8 @@ impl Entry {
 
     /// Whether few people need it: such flags are left out of the short help.
     pub fn is_advanced(&self) -> bool {
-        matches!(self.table(), "images" | "acme") || matches!(self.key, Key::Address | Key::FederationTester)
+        matches!(self.table(), "images" | "acme" | "doctor" | "federation" | "memory")
+            || matches!(self.key, Key::Address | Key::FederateWith | Key::FederationTester)
     }
 }
 
@@ -143,6 +156,8 @@ pub const KEYS: &[Entry] = &[
         "Run a Rocket.Chat that gets no security fixes any more"),
     row(Key::Address, "address", Kind::List, "IP", r#"["198.51.100.10"]"#,
         "Public addresses of this machine that its interfaces do not show"),
+    row(Key::FederateWith, "federate_with", Kind::List, "NAME", r#"["example.com"]"#,
+        "Servers whose users may invite yours [default: all]"),
     row(Key::AdminUsername, "admin.username", Kind::Text, "NAME", r#""admin""#,
         "The first administrator [default: admin]"),
     row(Key::AdminEmail, "admin.email", Kind::Text, "ADDRESS", r#""you@example.org""#,
@@ -155,6 +170,10 @@ pub const KEYS: &[Entry] = &[
         "File with a Rocket.Chat licence; the profile native needs one"),
     row(Key::FederationTester, "rocketchat.federation_tester", Kind::Text, "URL", r#""https://federationtester.matrix.org""#,
         "Asked by Rocket.Chat instead of federationtester.matrix.org"),
+    row(Key::PrivateNetworks, "federation.private_networks", Kind::List, "NETWORK", r#"["10.20.0.0/16"]"#,
+        "Networks with servers to federate with that homeservers otherwise take for internal and never ask"),
+    row(Key::FederationCa, "federation.ca", Kind::Path, "FILE", r#""/root/intranet-ca.pem""#,
+        "PEM file with authorities to trust in federation, beside the public ones"),
     row(Key::ImageGateway, "images.gateway", Kind::Text, "IMAGE", r#""docker.io/library/nginx:1.28""#,
         "Image of the gateway"),
     row(Key::ImageHomeserver, "images.homeserver", Kind::Text, "IMAGE", r#""ghcr.io/element-hq/synapse:v1.163.2""#,
@@ -173,6 +192,20 @@ pub const KEYS: &[Entry] = &[
         "PEM file with the root behind the authority's own web certificate"),
     row(Key::AcmeRehearsal, "acme.rehearsal", Kind::Flag, "BOOL", "false",
         "Whether to rehearse before asking for the real certificate [default: true where possible]"),
+    row(Key::MemoryGateway, "memory.gateway", Kind::Number, "MIB", "128",
+        "The most memory that the gateway may take, in MiB [default: no limit]"),
+    row(Key::MemoryHomeserver, "memory.homeserver", Kind::Number, "MIB", "1024",
+        "The most memory that the homeserver may take, in MiB [default: no limit]"),
+    row(Key::MemoryMongodb, "memory.mongodb", Kind::Number, "MIB", "1024",
+        "The most memory that Rocket.Chat's database may take, in MiB [default: no limit]"),
+    row(Key::MemoryPostgres, "memory.postgres", Kind::Number, "MIB", "512",
+        "The most memory that the homeserver's database may take, in MiB [default: no limit]"),
+    row(Key::MemoryRelay, "memory.relay", Kind::Number, "MIB", "64",
+        "The most memory that the relay may take, in MiB [default: no limit]"),
+    row(Key::MemoryRocketchat, "memory.rocketchat", Kind::Number, "MIB", "2048",
+        "The most memory that Rocket.Chat may take, in MiB [default: no limit]"),
+    row(Key::DoctorIgnore, "doctor.ignore", Kind::List, "ID", r#"["machine.memory"]"#,
+        "Checks of `rcfed doctor` whose findings count for nothing"),
 ];
 
 #[cfg(test)]

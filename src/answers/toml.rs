@@ -76,6 +76,7 @@ impl Reader<'_> {
         match (entry.kind, value) {
             (Kind::Flag, DeValue::Boolean(flag)) => Ok(Value::Flag(*flag)),
             (Kind::Text | Kind::Choice(_), DeValue::String(text)) => Ok(Value::Text(text.clone().into_owned())),
+            (Kind::Number, DeValue::Integer(number)) => Ok(Value::Text(number.to_string())),
             (Kind::Path, DeValue::String(text)) => Ok(Value::Text(self.beside(text))),
             (Kind::List, DeValue::Array(items)) => {
                 let text = |item: &Spanned<DeValue<'_>>| match item.get_ref() {
@@ -92,6 +93,7 @@ impl Reader<'_> {
         let expected = match entry.kind {
             Kind::Flag => "`true` or `false`",
             Kind::List => "an array of strings",
+            Kind::Number => "a number without quotes",
             Kind::Choice(_) | Kind::Path | Kind::Text => "a string",
         };
         let message = format!("{} must be {expected}, found {found}", self.at(entry.path, line));

@@ -5,7 +5,7 @@ mod lookups;
 mod summary;
 mod wizard;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
@@ -17,13 +17,15 @@ use super::Context;
 use crate::answers::{AnswerFlags, Answers, Key, Source, Value};
 use crate::compat;
 use crate::config::{Config, Mode};
-use crate::deploy::{Manner, deploy, need_root};
+use crate::deploy::{Manner, begin, deploy, need_root};
 use crate::deployment;
 use crate::error::{Error, Result};
-use crate::host::lock::Lock;
 use crate::host::{Host, fs};
 use crate::layout;
+use crate::receipt::{self, Receipt, Undo};
+use crate::relay_image;
 use crate::secrets::Secret;
+use crate::step::file;
 use crate::ui::prompt;
 
 /// Ask, show the plan, and set everything up
@@ -72,13 +74,14 @@ impl InitArgs {
         let wait = self.wait_for_dns.map(|minutes| Duration::from_secs(minutes * 60));
         let lookups = |given: &Answers| Lookups::real(&context.host, given);
         let gathered = self.gather(&context, lookups).await?;
+        relay_image::possible(gathered.config.profile)?;
         let manner = Manner { may_install: true, terminal: context.input.can_ask() };
         prompt::unless_interrupted(async { Ok(deployment::refuse_orphans(&context.host).await?) }).await?;
         let gathered = Gathered { config: check::check(&context, gathered.config, wait).await?, ..gathered };
         {
             // Not under the feet of a run that is at work with the old configuration.
-            fs::create_directory(&context.host.path(layout::STATE), fs::Access::root(0o755))?;
-            let _lock = Lock::take(&context.host.path(layout::LOCK), "init")?;
+            let (_lock, receipt) = begin(&context.host, "init")?;
+            gathered.record(&context.host, &receipt)?;
             gathered.write(&context.host)?;
         }
         deploy(context.host, gathered.config, &context.ui, manner, "init").await?;
@@ -131,6 +134,30 @@ impl InitArgs {
 }
 
 impl Gathered {
+    /// Puts what [`Gathered::write`] writes into the receipt, and a configuration of other origin aside.
+    fn record(&self, host: &Host, receipt: &Receipt) -> Result<()> {
+        for undo in receipt::base() {
+            let Some(path) = undo.path().map(Path::to_path_buf) else { continue };
+            let unused = path == Path::new(layout::REGISTRATION_TOKEN) && self.token.is_none();
+            let there = fs::access(&host.path(&path))?.is_some();
+            if receipt.owns(&undo) || unused {
+                continue;
+            }
+            match (&undo, there) {
+                (_, false) => _ = receipt.started("init", &undo.into())?,
+                // Somebody made it, and it stays.
+                (Undo::RemoveDirectory { .. }, true) => {}
+                (_, true) => {
+                    let backup = file::backup(&path);
+                    receipt
+                        .started("init", &Undo::RestoreFile { path: path.clone(), backup: backup.clone() }.into())?;
+                    fs::back_up(&host.path(path), &host.path(backup))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Keeps configuration and token on the machine, for root only.
     pub fn write(&self, host: &Host) -> Result<()> {
         let path = host.path(layout::CONFIG);

@@ -36,6 +36,10 @@ impl RenderArgs {
         let topology = topology::topology(&config, &machine::sizes(), &Default::default())?;
         let secrets = SecretStore::new(&context.host);
         let me = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+        for site in &topology.sites {
+            let path = self.out.join(site.path.trim_start_matches('/'));
+            write(&path, site.text.as_bytes(), Access { mode: 0o644, uid: me.0, gid: me.1 })?;
+        }
         for file in &topology.files {
             let text = if self.show_secrets {
                 let secret = |name| secrets.get(name).ok().flatten();
@@ -48,12 +52,17 @@ impl RenderArgs {
             };
             let path = self.out.join(file.path.strip_prefix("/").unwrap_or(&file.path));
             let mode = if self.show_secrets { 0o600 } else { 0o644 };
-            if let Some(parent) = path.parent() {
-                fs::create_directory(parent, Access { mode: 0o755, uid: me.0, gid: me.1 })?;
-            }
-            fs::write(&path, text.expose().as_bytes(), Access { mode, uid: me.0, gid: me.1 })?;
+            write(&path, text.expose().as_bytes(), Access { mode, uid: me.0, gid: me.1 })?;
         }
-        context.ui.say(&format!("Wrote {} files below {}.", topology.files.len(), self.out.display()));
+        let count = topology.files.len() + topology.sites.len();
+        context.ui.say(&format!("Wrote {count} files below {}.", self.out.display()));
         Ok(())
     }
+}
+
+fn write(path: &std::path::Path, bytes: &[u8], access: Access) -> Result<()> {
+    if let Some(parent) = path.parent() {
+        fs::create_directory(parent, Access { mode: 0o755, ..access })?;
+    }
+    Ok(fs::write(path, bytes, access)?)
 }

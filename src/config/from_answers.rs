@@ -6,11 +6,13 @@ use std::path::PathBuf;
 
 use super::values::{self, Refusal};
 use super::{
-    AcmeConfig, Admin, Apex, Config, LETSENCRYPT, LETSENCRYPT_STAGING, Names, Profile, RocketchatConfig, Service,
+    AcmeConfig, Admin, Apex, Config, DoctorConfig, FederationConfig, LETSENCRYPT, LETSENCRYPT_STAGING, Names, Profile,
+    RocketchatConfig, Service,
 };
 use crate::answers::{Answers, Key, Problem, Problems};
 use crate::compat;
 use crate::domain::{DomainName, Email, ImageRef, Username};
+use crate::host::authorities::Authorities;
 
 /// Answers that cannot become a [`Config`], each with the place it came from.
 pub type ConfigError = Problems;
@@ -60,9 +62,13 @@ impl Reader<'_> {
             license_file: reader.path(Key::LicenseFile),
             federation_tester: reader.one(Key::FederationTester, values::federation_tester),
         };
+        let federation = reader.federation(profile);
         let images = reader.images();
+        let memory = reader.memory();
         let acme = reader.acme();
         let addresses = reader.addresses();
+        let federate_with = reader.federate_with();
+        let doctor = DoctorConfig { ignore: reader.ignored_checks() };
         let accept_end_of_life = answers.flag(Key::AcceptEndOfLife).unwrap_or_default();
         // A profile that was named wrongly is no reason to speak of the default's needs too.
         if profile.is_some() || !answers.has(Key::Profile) {
@@ -77,9 +83,13 @@ impl Reader<'_> {
             accept_end_of_life,
             admin,
             rocketchat,
+            federation,
             images,
+            memory,
             acme,
             addresses,
+            federate_with,
+            doctor,
         });
         (config, reader.problems)
     }
@@ -124,6 +134,12 @@ impl Reader<'_> {
         images.collect()
     }
 
+    fn memory(&mut self) -> BTreeMap<Service, u32> {
+        let limit =
+            |(service, key): &(Service, Key)| Some((*service, self.one(*key, |text| values::memory(*service, text))?));
+        MEMORY.iter().filter_map(limit).collect()
+    }
+
     fn acme(&mut self) -> AcmeConfig {
         let directory = self.one(Key::AcmeDirectory, values::directory).unwrap_or_else(|| LETSENCRYPT.into());
         let given = self.one(Key::AcmeStagingDirectory, values::directory);
@@ -145,6 +161,22 @@ impl Reader<'_> {
         AcmeConfig { directory, staging, ca: self.path(Key::AcmeCa) }
     }
 
+    fn federation(&mut self, profile: Option<Profile>) -> FederationConfig {
+        let mut private_networks = Vec::new();
+        for text in self.answers.list(Key::PrivateNetworks) {
+            match values::network(text) {
+                Ok(network) if !private_networks.contains(&network) => private_networks.push(network),
+                Ok(_) => {}
+                Err(refusal) => self.refuse(Key::PrivateNetworks, refusal),
+            }
+        }
+        if profile == Some(Profile::Native) && self.answers.has(Key::PrivateNetworks) {
+            let why = "Rocket.Chat that federates by itself has no such list";
+            self.refuse(Key::PrivateNetworks, Refusal { why: why.into(), hint: "leave the answer out".into() });
+        }
+        FederationConfig { private_networks, ca: self.one(Key::FederationCa, |text| Authorities::read(text.as_ref())) }
+    }
+
     fn addresses(&mut self) -> Vec<IpAddr> {
         let mut addresses = Vec::new();
         for text in self.answers.list(Key::Address) {
@@ -155,6 +187,30 @@ impl Reader<'_> {
             }
         }
         addresses
+    }
+
+    fn federate_with(&mut self) -> Vec<String> {
+        let mut servers = Vec::new();
+        for text in self.answers.list(Key::FederateWith) {
+            match values::server(text) {
+                Ok(server) if !servers.contains(&server) => servers.push(server),
+                Ok(_) => {}
+                Err(refusal) => self.refuse(Key::FederateWith, refusal),
+            }
+        }
+        servers
+    }
+
+    fn ignored_checks(&mut self) -> Vec<String> {
+        let mut ids: Vec<String> = Vec::new();
+        for text in self.answers.list(Key::DoctorIgnore) {
+            match values::check(text) {
+                Ok(id) if !ids.contains(&id) => ids.push(id),
+                Ok(_) => {}
+                Err(refusal) => self.refuse(Key::DoctorIgnore, refusal),
+            }
+        }
+        ids
     }
 
     fn profile_needs(&mut self, profile: Profile, mode: Mode, accepted: bool) {
@@ -168,6 +224,11 @@ impl Reader<'_> {
         if profile == Profile::Native && !self.answers.has(Key::LicenseFile) {
             let why = "the profile native needs a Rocket.Chat licence that includes federation";
             self.problems.push(Problem::missing(Key::LicenseFile, why));
+        }
+        if profile == Profile::Native && self.answers.has(Key::FederateWith) {
+            let why = "with the profile native, Rocket.Chat alone decides with whom it federates";
+            let hint = "leave the answer out, and set `Federation_Service_Allow_List` in Rocket.Chat's administration";
+            self.refuse(Key::FederateWith, Refusal { why: why.into(), hint: hint.into() });
         }
     }
 
@@ -203,6 +264,16 @@ pub(super) const IMAGES: [(Service, Key); 5] = [
     (Service::Mongodb, Key::ImageMongodb),
     (Service::Postgres, Key::ImagePostgres),
     (Service::Rocketchat, Key::ImageRocketchat),
+];
+
+/// The key of every service's memory limit.
+pub(super) const MEMORY: [(Service, Key); 6] = [
+    (Service::Gateway, Key::MemoryGateway),
+    (Service::Homeserver, Key::MemoryHomeserver),
+    (Service::Mongodb, Key::MemoryMongodb),
+    (Service::Postgres, Key::MemoryPostgres),
+    (Service::Relay, Key::MemoryRelay),
+    (Service::Rocketchat, Key::MemoryRocketchat),
 ];
 
 #[cfg(test)]
@@ -271,6 +342,11 @@ mod tests {
             format!("{s}[acme]\ndirectory = \"https://acme.example.org/dir\"\nrehearsal = true"),
             format!("{s}[admin]\npassword_file = 'x'\nusername = \"Ada\"\n[images]\nmongodb = \"mongo\""),
             format!("federated_domain = \"{}example.org\"\naccept_end_of_life = true", "abc.".repeat(54)),
+            format!("{s}[federation]\nprivate_networks = [\"10.0.0.0/8\", \"10.20.0.7\"]\nca = \"/nowhere/ca.pem\""),
+            "federated_domain = \"example.org\"\nprofile = \"native\"\n[rocketchat]\nlicense_file = \"/l\"\n\
+             [federation]\nprivate_networks = [\"10.0.0.0/8\"]"
+                .into(),
+            format!("{s}[memory]\nrocketchat = 100\nmongodb = 4000000\ngateway = -5"),
             "federated_domain = \"Example.org\"\nemail = \"you\"\nproxy = \"nginx\"".into(),
         ];
         let table = cases.map(|text| {

@@ -1,8 +1,8 @@
 //! A [`Config`] back into an answers file, so that what rcfed keeps can be read, edited and moved to another machine.
 
-use super::from_answers::IMAGES;
+use super::from_answers::{IMAGES, MEMORY};
 use super::{Apex, Config, LETSENCRYPT, LETSENCRYPT_STAGING, Proxy};
-use crate::answers::{Key, Value};
+use crate::answers::{Key, Kind, Value};
 
 impl Config {
     /// The answers file this configuration is made from. Names and profile are written even where they are the default,
@@ -16,7 +16,7 @@ impl Config {
                 table = entry.table();
                 text.push_str(&format!("\n[{table}]\n"));
             }
-            text.push_str(&format!("{} = {}\n", entry.name(), literal(value)));
+            text.push_str(&format!("{} = {}\n", entry.name(), literal(entry.kind, value)));
         }
         text
     }
@@ -38,13 +38,21 @@ impl Config {
         put(Key::AcceptEndOfLife, self.accept_end_of_life.then_some(Value::Flag(true)));
         let addresses = self.addresses.iter().map(ToString::to_string).collect();
         put(Key::Address, (!self.addresses.is_empty()).then_some(Value::List(addresses)));
+        let servers = (!self.federate_with.is_empty()).then(|| Value::List(self.federate_with.clone()));
+        put(Key::FederateWith, servers);
         put(Key::AdminEmail, self.admin.email.as_ref().map(|email| text(email.as_str())));
         put(Key::AdminPasswordFile, self.admin.password_file.as_ref().map(path));
         put(Key::RegistrationTokenFile, self.rocketchat.registration_token_file.as_ref().map(path));
         put(Key::LicenseFile, self.rocketchat.license_file.as_ref().map(path));
         put(Key::FederationTester, self.rocketchat.federation_tester.as_deref().map(text));
+        let networks: Vec<String> = self.federation.private_networks.iter().map(ToString::to_string).collect();
+        put(Key::PrivateNetworks, (!networks.is_empty()).then_some(Value::List(networks)));
+        put(Key::FederationCa, self.federation.ca.as_ref().map(|ca| path(&ca.path)));
         for (service, key) in IMAGES {
             put(key, self.images.get(&service).map(|image| text(image.as_str())));
+        }
+        for (service, key) in MEMORY {
+            put(key, self.memory.get(&service).map(|mib| Value::Text(mib.to_string())));
         }
         let own = self.acme.directory != LETSENCRYPT;
         put(Key::AcmeDirectory, own.then(|| text(&self.acme.directory)));
@@ -52,6 +60,8 @@ impl Config {
         put(Key::AcmeStagingDirectory, staging.map(text));
         put(Key::AcmeCa, self.acme.ca.as_ref().map(path));
         put(Key::AcmeRehearsal, self.acme.staging.is_none().then_some(Value::Flag(false)));
+        let ignore = &self.doctor.ignore;
+        put(Key::DoctorIgnore, (!ignore.is_empty()).then(|| Value::List(ignore.clone())));
         values.sort_by_key(|(key, _)| *key);
         values
     }
@@ -68,8 +78,9 @@ impl Proxy {
     }
 }
 
-fn literal(value: Value) -> String {
+fn literal(kind: Kind, value: Value) -> String {
     match value {
+        Value::Text(text) if kind == Kind::Number => text,
         Value::Flag(flag) => flag.to_string(),
         Value::Text(text) => toml::Value::String(text).to_string(),
         Value::List(list) => toml::Value::Array(list.into_iter().map(toml::Value::String).collect()).to_string(),
@@ -83,7 +94,9 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::super::{AcmeConfig, Admin, Mode, Names, Profile, RocketchatConfig, Service};
+    use super::super::{
+        AcmeConfig, Admin, DoctorConfig, FederationConfig, Mode, Names, Profile, RocketchatConfig, Service,
+    };
     use super::*;
     use crate::answers::Answers;
     use crate::domain::{DomainName, Email, ImageRef, Username};
@@ -125,10 +138,27 @@ mod tests {
         let image = "[a-z]{1,9}/[a-z]{1,9}:[a-z0-9.]{1,9}".prop_map(|text| ImageRef::parse(&text).unwrap());
         let images =
             proptest::collection::btree_map(proptest::sample::select(IMAGES.map(|(s, _)| s).to_vec()), image, 0..3);
+        let memory = proptest::collection::btree_map(
+            proptest::sample::select(MEMORY.map(|(s, _)| s).to_vec()),
+            512..1_000_000u32,
+            0..3,
+        );
         let addresses = proptest::collection::btree_set("1[0-9]{2}\\.[1-9]\\.0\\.1", 0..3);
-        let rest = (any::<bool>(), proptest::option::of(email()), addresses);
+        // A network of a native Rocket.Chat is refused, and authorities are read from a file that is there.
+        let networks = proptest::collection::btree_set("10\\.[1-9]\\.0\\.0/16|fd0[1-9]::/48", 0..3);
+        let servers = proptest::collection::btree_set("[a-z]{2,9}\\.org(:[1-9][0-9]{1,3})?", 0..3);
+        let rest = (any::<bool>(), proptest::option::of(email()), addresses, memory, servers, networks);
         (names(), profile, proxy, admin, rocketchat, images, acme(), rest).prop_map(
-            |(names, profile, proxy, admin, (token, license, tester), images, acme, (accept, email, addresses))| {
+            |(
+                names,
+                profile,
+                proxy,
+                admin,
+                (token, license, tester),
+                images,
+                acme,
+                (accept, email, addresses, memory, servers, networks),
+            )| {
                 Config {
                     names,
                     profile,
@@ -145,9 +175,20 @@ mod tests {
                         license_file: license.or((profile == Profile::Native).then(|| "/l".into())),
                         federation_tester: tester,
                     },
+                    federation: FederationConfig {
+                        private_networks: networks
+                            .iter()
+                            .filter(|_| profile != Profile::Native)
+                            .map(|text| text.parse().unwrap())
+                            .collect(),
+                        ca: None,
+                    },
                     images,
+                    memory,
                     acme,
                     addresses: addresses.iter().map(|text| text.parse::<IpAddr>().unwrap()).collect(),
+                    federate_with: if profile == Profile::Native { Vec::new() } else { servers.into_iter().collect() },
+                    doctor: DoctorConfig { ignore: if accept { vec!["machine.os".into()] } else { vec![] } },
                 }
             },
         )
@@ -162,6 +203,22 @@ mod tests {
             prop_assert_eq!(&read, &config);
             prop_assert_eq!(read.to_toml(), text);
         }
+    }
+
+    #[test]
+    fn the_file_with_authorities_is_named_and_not_copied() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ca.pem");
+        let key = rcgen::KeyPair::generate().unwrap();
+        let root = rcgen::CertificateParams::new(vec!["ca.example".into()]).unwrap().self_signed(&key).unwrap();
+        std::fs::write(&path, root.pem()).unwrap();
+        let mut answers = Answers::default();
+        answers.typed(Key::FederatedDomain, "example.org");
+        answers.typed(Key::FederationCa, path.display().to_string());
+        let config = Config::from_answers(&answers, Mode::Interactive).unwrap();
+        assert!(config.to_toml().contains(&format!("[federation]\nca = \"{}\"\n", path.display())));
+        let read = Answers::from_toml(&config.to_toml(), Path::new("/etc/rcfed/config.toml")).unwrap();
+        assert_eq!(Config::from_answers(&read, Mode::Interactive).unwrap(), config);
     }
 
     #[test]

@@ -6,11 +6,14 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use ipnet::IpNet;
 use url::{Host, Url};
 
-use super::{Apex, Profile, Proxy};
+use super::{Apex, Profile, Proxy, Service};
 use crate::answers::nearest;
-use crate::domain::{DomainError, EmailError, ImageError, UsernameError};
+use crate::domain::{DomainError, DomainName, EmailError, ImageError, UsernameError};
+use crate::host::authorities::AuthoritiesError;
+use crate::sizes;
 
 /// Why a text is not taken, and what to type instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +45,7 @@ macro_rules! refusal_from {
         }
     )*};
 }
-refusal_from!(DomainError, EmailError, ImageError, UsernameError);
+refusal_from!(AuthoritiesError, DomainError, EmailError, ImageError, UsernameError);
 
 /// Reads a profile's name.
 pub fn profile(text: &str) -> Result<Profile, Refusal> {
@@ -71,12 +74,90 @@ pub fn address(text: &str) -> Result<IpAddr, Refusal> {
     }
 }
 
+/// Reads a network of servers to federate with, such as `10.20.0.0/16`.
+pub fn network(text: &str) -> Result<IpNet, Refusal> {
+    let trimmed = text.trim();
+    let network = match (trimmed.parse::<IpNet>(), trimmed.parse::<IpAddr>()) {
+        (Ok(network), _) => network,
+        (_, Ok(ip)) => {
+            let hint = format!("write `{}` for this one address", IpNet::from(ip));
+            return Err(Refusal::new(format!("`{text}` is an address and not a network"), hint));
+        }
+        _ => {
+            let hint = "write a network such as `10.20.0.0/16` or `fd12:3456:789a::/48`";
+            return Err(Refusal::new(format!("`{text}` is not a network"), hint));
+        }
+    };
+    if network.prefix_len() == 0 {
+        let why = format!("`{text}` is every address there is, this machine's own containers among them");
+        return Err(Refusal::new(why, "write the network of the other servers, such as `10.20.0.0/16`"));
+    }
+    if network != network.trunc() {
+        let why = format!("`{text}` is an address in a network and not the network");
+        return Err(Refusal::new(why, format!("write `{}`", network.trunc())));
+    }
+    Ok(network)
+}
+
+/// Reads a service's memory limit in MiB: not less than it can start with.
+pub fn memory(service: Service, text: &str) -> Result<u32, Refusal> {
+    let least = sizes::least(service);
+    let hint = format!("write a whole number of MiB, at least {least} for {service}, or leave it out for no limit");
+    match text.trim().parse::<u32>() {
+        Ok(mib) if mib < least => {
+            Err(Refusal::new(format!("{service} cannot run with {mib} MiB: it would be killed again and again"), hint))
+        }
+        // A limit beyond a terabyte is a number in other units.
+        Ok(mib) if mib > 1024 * 1024 => Err(Refusal::new(format!("{mib} MiB is more than a terabyte"), hint)),
+        Ok(mib) => Ok(mib),
+        Err(_) => Err(Refusal::new(format!("`{text}` is not a number of MiB"), hint)),
+    }
+}
+
+/// Reads the id of a check of the doctor.
+pub fn check(text: &str) -> Result<String, Refusal> {
+    if let Some(check) = crate::doctor::find(text) {
+        return Ok(check.id.into());
+    }
+    let ids: Vec<&str> = crate::doctor::table().iter().map(|check| check.id).collect();
+    let hint = match crate::answers::nearest(text, ids) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "`rcfed doctor --list-checks` names all".into(),
+    };
+    Err(Refusal::new(format!("`{text}` is no check of the doctor"), hint))
+}
+
 /// Reads an ACME directory: `https` only, since whoever answers there decides who gets the certificate.
 pub fn directory(text: &str) -> Result<String, Refusal> {
     let url = parse(text)?;
     match url.scheme() {
         "https" => Ok(url.to_string()),
         _ => Err(not_https(text)),
+    }
+}
+
+/// Reads the name of a Matrix server: a host name, and a port where its users have one in their ids.
+pub fn server(text: &str) -> Result<String, Refusal> {
+    let text = text.trim();
+    if let Some((_, rest)) = text.split_once("://") {
+        let name = rest.trim_end_matches('/');
+        return Err(Refusal::new(
+            format!("`{text}` is an address, not the name of a server"),
+            format!("type `{name}`"),
+        ));
+    }
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) => (host, Some(port)),
+        None => (text, None),
+    };
+    let host = DomainName::parse(host)?;
+    match port {
+        None => Ok(host.to_string()),
+        Some(port) if port.parse::<u16>().is_ok_and(|number| number > 0) => Ok(format!("{host}:{port}")),
+        Some(port) => Err(Refusal::new(
+            format!("`{port}` in `{text}` is not a port"),
+            format!("type what stands after the first colon in its users' ids, such as `{host}`"),
+        )),
     }
 }
 
@@ -156,12 +237,18 @@ mod tests {
             show("there", apex("there").unwrap_err()),
             show("198.51.100", address("198.51.100").unwrap_err()),
             show("0.0.0.0", address("0.0.0.0").unwrap_err()),
+            show("10.20.0.5", network("10.20.0.5").unwrap_err()),
+            show("10.20.0.5/16", network("10.20.0.5/16").unwrap_err()),
+            show("0.0.0.0/0", network("0.0.0.0/0").unwrap_err()),
+            show("10.20/16", network("10.20/16").unwrap_err()),
             show("acme.example.org", directory("acme.example.org").unwrap_err()),
             show("http://127.0.0.1/d", directory("http://127.0.0.1/d").unwrap_err()),
             show("mailto:x", directory("mailto:x").unwrap_err()),
             show("https://me:hunter2@x.org", directory("https://me:hunter2@x.org").unwrap_err()),
             show("http://example.org", federation_tester("http://example.org").unwrap_err()),
             show("ftp://127.0.0.1", federation_tester("ftp://127.0.0.1").unwrap_err()),
+            show("https://example.com", server("https://example.com").unwrap_err()),
+            show("example.com:70000", server("example.com:70000").unwrap_err()),
             show("https://example.org/?a", federation_tester("https://example.org/?a").unwrap_err()),
         ];
         insta::assert_snapshot!(table.join("\n"));

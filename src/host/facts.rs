@@ -106,6 +106,14 @@ pub fn free_space(path: &Path) -> Result<u64, FactError> {
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
+/// How many more files fit on the file system of `path`; some, such as btrfs, have no limit.
+pub fn free_inodes(path: &Path) -> Result<u64, FactError> {
+    let there = path.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
+    let stat = rustix::fs::statvfs(there)
+        .map_err(|error| FactError::Read { path: there.display().to_string(), error: error.into() })?;
+    Ok(if stat.f_files == 0 { u64::MAX } else { stat.f_favail })
+}
+
 /// Who holds apt's lock, if anybody does: the kernel's list of locks names the file by its inode.
 pub fn apt_lock(root: &Path) -> Result<Option<Process>, FactError> {
     let Ok(lock) = std::fs::metadata(root.join("var/lib/dpkg/lock-frontend")) else { return Ok(None) };

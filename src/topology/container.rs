@@ -37,6 +37,8 @@ pub struct Container {
     pub read_only: bool,
     /// Writable directories in memory, with mount options.
     pub tmpfs: BTreeMap<String, String>,
+    /// The most memory it may take, in MiB; `None` for no limit.
+    pub memory: Option<u32>,
     /// How its health is asked.
     pub health: Health,
     /// Seconds it gets to stop.

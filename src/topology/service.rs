@@ -25,7 +25,7 @@ pub(super) fn owner(profile: Profile, service: Service) -> (u32, u32) {
 
 /// The volume of a service that keeps data.
 pub(crate) fn volume(service: Service) -> Option<Volume> {
-    let keeps = !matches!(service, Service::Gateway | Service::Relay);
+    let keeps = service != Service::Gateway;
     keeps.then(|| Volume { name: service.container(), service })
 }
 
@@ -52,6 +52,7 @@ pub(super) fn container(
         capabilities: Vec::new(),
         read_only: image.as_ref().is_none_or(|image| image.read_only),
         tmpfs: BTreeMap::new(),
+        memory: config.memory.get(&service).copied(),
         health: Health { test: Vec::new(), interval: 15, start_period: 60 },
         stop_seconds: image.as_ref().map_or(10, |image| image.stop_seconds),
         reads: reads(service, files, versions),
@@ -73,7 +74,19 @@ pub(super) fn container(
         Service::Relay => relay(&mut container),
         Service::Rocketchat => rocketchat(config, sizes, &mut container),
     }
+    if service == Service::Homeserver && config.federation.ca.is_some() {
+        trust(&mut container);
+    }
     container
+}
+
+/// The file beside what the image trusts. Go's and OpenSSL's stores read the directory too, and both lists count; with
+/// the file alone pyOpenSSL would look for nothing else, and Synapse's `federation_custom_ca_list` is instead of all
+/// others (synapse/crypto/context_factory.py).
+fn trust(container: &mut Container) {
+    let mount = &container.mounts[0].target;
+    container.env.insert("SSL_CERT_FILE".into(), format!("{mount}/{}", render::AUTHORITIES));
+    container.env.insert("SSL_CERT_DIR".into(), "/etc/ssl/certs".into());
 }
 
 fn gateway(config: &Config, container: &mut Container) {
@@ -102,6 +115,8 @@ fn dendrite(container: &mut Container) {
 fn synapse(container: &mut Container) {
     container.env.insert("SYNAPSE_CONFIG_DIR".into(), layout::MOUNT.into());
     container.env.insert("SYNAPSE_CONFIG_PATH".into(), format!("{}/homeserver.yaml", layout::MOUNT));
+    // For the module beside the configuration.
+    container.env.insert("PYTHONPATH".into(), layout::MOUNT.into());
     container.seeds = vec!["/data/media_store".into()];
     container.health.test = words(&["CMD", "curl", "-fsS", "-o", "/dev/null", "http://127.0.0.1:8008/health"]);
 }
@@ -139,6 +154,7 @@ fn relay(container: &mut Container) {
     container.command = Some(Vec::new());
     container.health.test = words(&["CMD", "/rcfed", "relay", "--config", &config, "--check"]);
     container.health.start_period = 10;
+    container.seeds = vec![layout::RELAY_JOURNAL.into()];
 }
 
 fn rocketchat(config: &Config, sizes: &Sizes, container: &mut Container) {
@@ -155,6 +171,7 @@ fn data_path(profile: Profile, service: Service) -> &'static str {
         Service::Homeserver => "/data",
         Service::Mongodb => "/data/db",
         Service::Postgres => "/var/lib/postgresql/data",
+        Service::Relay => layout::RELAY_DATA,
         _ => "/app/uploads",
     }
 }

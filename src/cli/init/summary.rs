@@ -14,6 +14,7 @@ pub fn summary(config: &Config) -> String {
         ("Docker", vec!["installed by apt (docker.io) if this machine has none".to_owned()]),
         ("Ports", vec![ports(config.proxy).to_owned()]),
         ("Certificate", vec![certificate(config)]),
+        ("Federation", federation(config)),
         ("Administrator", vec![administrator(config)]),
         ("Takes", vec![minutes(config.profile).to_owned()]),
     ] {
@@ -69,7 +70,7 @@ fn servers(config: &Config) -> Vec<String> {
 fn ports(proxy: Proxy) -> &'static str {
     match proxy {
         Proxy::Gateway => "80 and 443 on all addresses; published ports bypass ufw",
-        Proxy::Host => "none of its own: your nginx gets one site file and forwards to 127.0.0.1",
+        Proxy::Host => "none of its own: your nginx gets two files in conf.d and forwards to 127.0.0.1",
         Proxy::None => "none of its own: your proxy forwards to 127.0.0.1",
     }
 }
@@ -81,6 +82,13 @@ fn certificate(config: &Config) -> String {
         if config.acme.staging.is_some() { ", rehearsed with its staging first" } else { ", without rehearsal" };
     let plural = if names == 1 { "name" } else { "names" };
     format!("one for {names} {plural} from {authority}{rehearsal}")
+}
+
+/// What differs from a server of the public internet; mostly nothing.
+fn federation(config: &Config) -> Vec<String> {
+    let networks = config.federation.private_networks.iter().map(|network| format!("asks servers in {network} too"));
+    let ca = config.federation.ca.as_ref().map(|ca| format!("also trusts the authorities in {}", ca.path.display()));
+    networks.chain(ca).collect()
 }
 
 fn administrator(config: &Config) -> String {
@@ -149,7 +157,8 @@ mod tests {
             "federated_domain = \"example.org\"",
             "federated_domain = \"chat.example.org\"\nchat_domain = \"chat.example.org\"\nprofile = \"synapse\"\n\
              proxy = \"host\"\n[acme]\ndirectory = \"https://ca.example.net/dir\"\n[rocketchat]\n\
-             registration_token_file = \"/root/token\"\n[admin]\npassword_file = \"/root/password\"",
+             registration_token_file = \"/root/token\"\n[federation]\n\
+             private_networks = [\"10.20.0.0/16\", \"fd12:3456:789a::/48\"]\n[admin]\npassword_file = \"/root/password\"",
             "federated_domain = \"example.org\"\napex = \"elsewhere\"\nprofile = \"native\"\nproxy = \"none\"\n\
              [images]\nrocketchat = \"registry.example.net/chat:8.9.9\"\n[rocketchat]\nlicense_file = \"/root/license\"",
         ];
