@@ -8,6 +8,7 @@ PACKAGES=(
     python3 python3-venv
     gcc musl-tools
     debootstrap apt-utils time
+    shellcheck
 )
 SYNAPSE_VERSION=1.163.2
 SYNAPSE_DIR=$STATE/cache/synapse-$SYNAPSE_VERSION
@@ -71,9 +72,17 @@ setup_synapse() {
     step "Synapse $SYNAPSE_VERSION from PyPI"
 }
 
-setup_target() {
+setup_rust() {
     command -v rustup >/dev/null || return 0
-    rustup target list --installed 2>/dev/null | grep -qx "$TARGET" && return 0
+    local component have
+    have=$(cd "$REPO" && rustup component list --installed 2>/dev/null)
+    for component in rustfmt clippy; do
+        [[ $have != *"$component"* ]] || continue
+        (cd "$REPO" && rustup component add "$component") >/dev/null 2>&1 9>&- ||
+            die "rustup component add $component failed"
+        step "Rust component $component"
+    done
+    [[ $have != *"rust-std-$TARGET"* ]] || return 0
     (cd "$REPO" && rustup target add "$TARGET") >/dev/null 2>&1 9>&- || die "rustup target add $TARGET failed"
     step "Rust target $TARGET"
 }
@@ -88,7 +97,7 @@ verb_setup() {
     setup_packages
     setup_done && return 0
     setup_synapse
-    setup_target
+    setup_rust
     [ -d /etc/docker ] || install -d /etc/docker # where each droplet gets a file system of its own
     setup_stamp >"$STATE/setup.done"
 }
