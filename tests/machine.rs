@@ -5,18 +5,18 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use support::{Bed, Run};
+use support::Bed;
+use support::machine::Machine;
 
 #[test]
 #[ignore = "minutes long; `make test-all` runs it"]
 fn docker_by_apt_renewal_by_systemd_and_everything_back_after_a_reboot() {
     let Some(bed) = Bed::up() else { return };
-    let machine = Machine::up(&bed);
+    let machine = Machine::up(&bed, "dendrite", "");
     assert!(!machine.run(&["docker", "version"]).ok, "the machine should have no Docker yet");
     let before = machine.tree();
 
@@ -109,41 +109,14 @@ fn is_said(path: &str) -> bool {
     })
 }
 
-struct Machine<'a> {
-    bed: &'a Bed,
-    root: PathBuf,
+/// What only this test does with the machine.
+trait Fresh {
+    fn uninstalled(&self, before: &BTreeMap<String, String>);
+    fn tree(&self) -> BTreeMap<String, String>;
+    fn wait_until_healthy(&self, after: &[&str]);
 }
 
-impl<'a> Machine<'a> {
-    /// Boots the machine, points the bed's names to it, and gives it the binary and an answers file.
-    fn up(bed: &'a Bed) -> Self {
-        bed.bed(&["vm", "up"]);
-        for name in ["fed.test", "chat.fed.test", "matrix.fed.test"] {
-            bed.bed(&["dns", "set", name, "A", "198.51.100.30"]);
-            bed.bed(&["dns", "set", name, "AAAA", "2001:db8:51::30"]);
-        }
-        let root = PathBuf::from(bed.bed(&["vm", "path"]).trim());
-        std::fs::copy(env!("CARGO_BIN_EXE_rcfed"), root.join("usr/local/bin/rcfed")).expect("rcfed on the machine");
-        let answers = std::fs::read_to_string(bed.answers("dendrite", "")).expect("answers");
-        let token = PathBuf::from(bed.value("RCFED_STATE")).join("registration-token");
-        std::fs::copy(&token, root.join("root/token")).expect("token on the machine");
-        let answers =
-            answers.replace(&token.display().to_string(), "/root/token").replace(&bed.value("ACME_CA"), "/root/ca.crt");
-        std::fs::write(root.join("root/answers.toml"), answers).expect("answers on the machine");
-        Self { bed, root }
-    }
-
-    /// A command on the machine.
-    fn run(&self, words: &[&str]) -> Run {
-        assert!(self.root.exists());
-        self.bed.try_bed(&[&["vm", "run"], words].concat())
-    }
-
-    /// rcfed on the machine, which asks no cloud.
-    fn rcfed(&self, words: &[&str]) -> Run {
-        self.run(&[&["rcfed", "--metadata", "off"], words].concat())
-    }
-
+impl Fresh for Machine<'_> {
     /// First somebody else uses Docker, then nobody does.
     fn uninstalled(&self, before: &BTreeMap<String, String>) {
         let purge = ["uninstall", "--purge", "--confirm", "fed.test"];

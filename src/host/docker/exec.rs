@@ -33,28 +33,14 @@ impl Docker {
     ///
     /// Nothing secret belongs into `command`: it can be read in the process list and in Docker's events.
     pub async fn exec(&self, container: &str, command: &[&str], limit: Duration) -> Result<Output, DockerError> {
-        let failed = |error| DockerError::call("run a command in", container, error);
-        let config = ExecConfig {
-            cmd: Some(command.iter().map(ToString::to_string).collect()),
-            attach_stdout: Some(true),
-            attach_stderr: Some(true),
-            ..Default::default()
-        };
+        let mut stdout = Vec::new();
         let run = async {
-            let exec = self.api.create_exec(container, config).await.map_err(failed)?;
-            let started = self.api.start_exec(&exec.id, None).await.map_err(failed)?;
-            let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-            if let StartExecResults::Attached { mut output, .. } = started {
-                while let Some(part) = output.next().await {
-                    match part.map_err(failed)? {
-                        LogOutput::StdErr { message } => stderr.extend_from_slice(&message),
-                        other => stdout.extend_from_slice(&other.into_bytes()),
-                    }
-                }
-            }
-            let code = self.api.inspect_exec(&exec.id).await.map_err(failed)?.exit_code.unwrap_or(-1);
-            let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-            Ok(Output { code, stdout: text(stdout), stderr: text(stderr) })
+            let keep = |part: &[u8]| {
+                stdout.extend_from_slice(part);
+                Ok(())
+            };
+            let (code, stderr) = self.attached(container, command, keep).await?;
+            Ok(Output { code, stdout: String::from_utf8_lossy(&stdout).into_owned(), stderr })
         };
         let answer = tokio::time::timeout(limit, run).await;
         answer.unwrap_or_else(|_| {
@@ -75,42 +61,24 @@ impl Docker {
         task: &Task,
     ) -> Result<(), DockerError> {
         const LIMIT: Duration = Duration::from_secs(6 * 60 * 60);
-        let failed = |error| DockerError::call("run a command in", container, error);
         let kept = |error| DockerError::File(FileError::new("write", path, error));
         let said =
             |said: String| DockerError::Call { what: "run a command in", subject: container.into(), said, status: 0 };
         let part = path.with_extension("part");
-        let config = ExecConfig {
-            cmd: Some(command.iter().map(ToString::to_string).collect()),
-            attach_stdout: Some(true),
-            attach_stderr: Some(true),
-            ..Default::default()
-        };
         let run = async {
             fault::point(format_args!("write:{}", path.parent().unwrap_or(path).display()));
             let mut options = std::fs::OpenOptions::new();
             let file = options.write(true).create(true).truncate(true).mode(0o600).open(&part);
             let mut file = std::io::BufWriter::new(file.map_err(kept)?);
-            let exec = self.api.create_exec(container, config).await.map_err(failed)?;
-            let started = self.api.start_exec(&exec.id, None).await.map_err(failed)?;
-            let (mut bytes, mut stderr) = (0_u64, Vec::new());
-            if let StartExecResults::Attached { mut output, .. } = started {
-                while let Some(part) = output.next().await {
-                    match part.map_err(failed)? {
-                        LogOutput::StdErr { message } => stderr.extend_from_slice(&message),
-                        other => {
-                            let message = other.into_bytes();
-                            bytes += message.len() as u64;
-                            file.write_all(&message).map_err(kept)?;
-                            task.note(format!("{} MB", bytes / 1_000_000));
-                        }
-                    }
-                }
-            }
-            let code = self.api.inspect_exec(&exec.id).await.map_err(failed)?.exit_code.unwrap_or(-1);
+            let mut bytes = 0_u64;
+            let keep = |part: &[u8]| {
+                bytes += part.len() as u64;
+                task.note(format!("{} MB", bytes / 1_000_000));
+                file.write_all(part).map_err(kept)
+            };
+            let (code, stderr) = self.attached(container, command, keep).await?;
             if code != 0 || bytes == 0 {
-                let words = String::from_utf8_lossy(&stderr).trim().to_string();
-                return Err(said(format!("`{}` ended with exit code {code}: {words}", command[0])));
+                return Err(said(format!("`{}` ended with exit code {code}: {}", command[0], stderr.trim())));
             }
             let file = file.into_inner().map_err(|e| kept(e.into_error()))?;
             file.sync_all().map_err(kept)?;
@@ -125,6 +93,36 @@ impl Docker {
             let _ = std::fs::remove_file(&part);
         }
         result
+    }
+
+    /// Runs a command in a container, gives away what it prints as it comes, and returns its exit code (-1 if the engine
+    /// does not know it) and its standard error.
+    async fn attached(
+        &self,
+        container: &str,
+        command: &[&str],
+        mut sink: impl FnMut(&[u8]) -> Result<(), DockerError>,
+    ) -> Result<(i64, String), DockerError> {
+        let failed = |error| DockerError::call("run a command in", container, error);
+        let config = ExecConfig {
+            cmd: Some(command.iter().map(ToString::to_string).collect()),
+            attach_stdout: Some(true),
+            attach_stderr: Some(true),
+            ..Default::default()
+        };
+        let exec = self.api.create_exec(container, config).await.map_err(failed)?;
+        let started = self.api.start_exec(&exec.id, None).await.map_err(failed)?;
+        let mut stderr = Vec::new();
+        if let StartExecResults::Attached { mut output, .. } = started {
+            while let Some(part) = output.next().await {
+                match part.map_err(failed)? {
+                    LogOutput::StdErr { message } => stderr.extend_from_slice(&message),
+                    other => sink(&other.into_bytes())?,
+                }
+            }
+        }
+        let code = self.api.inspect_exec(&exec.id).await.map_err(failed)?.exit_code.unwrap_or(-1);
+        Ok((code, String::from_utf8_lossy(&stderr).into_owned()))
     }
 }
 
