@@ -6,7 +6,7 @@ use super::support::Bed;
 pub fn variant(bed: &Bed, repository: &str, old: &str, new: &str, script: &str) {
     let (from, to) = (format!("{repository}:{old}"), format!("{repository}:{new}"));
     let name = "rcfed-test-variant";
-    bed.run(&["sh", "-c", &format!("docker rm -f {name} >/dev/null 2>&1; docker rmi -f {to} >/dev/null 2>&1; true")]);
+    bed.run(&["sh", "-c", &format!("docker rm -fv {name} >/dev/null 2>&1; docker rmi -f {to} >/dev/null 2>&1; true")]);
     let field = |field: &str| bed.run(&["docker", "inspect", "-f", &format!("{{{{json .Config.{field}}}}}"), &from]);
     let list = |text: String| if text.trim() == "null" { "[]".to_string() } else { text.trim().to_string() };
     // An image without an entrypoint must not get one from here: a commit cannot take it away again.
@@ -28,7 +28,7 @@ pub fn variant(bed: &Bed, repository: &str, old: &str, new: &str, script: &str) 
     }
     words.extend([name, &to]);
     bed.run(&words);
-    bed.run(&["docker", "rm", name]);
+    bed.run(&["docker", "rm", "-v", name]);
     bed.run(&["docker", "push", "-q", &to]);
     // So that rcfed has to pull it.
     bed.run(&["docker", "rmi", &to]);
