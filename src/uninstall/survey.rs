@@ -141,10 +141,7 @@ impl Look<'_> {
                 }
             },
             (Undo::PurgeTree { path } | Undo::RemoveTree { path }, _) => self.tree(path)?,
-            (Undo::RestoreFile { path, backup }, _) => match self.file(path, &ours.sha256)? {
-                Found::Gone => there(fs::access(&self.host.path(backup))?.is_some()),
-                found => found,
-            },
+            (Undo::RestoreFile { path, backup }, _) => self.restored(path, backup, &ours.sha256)?,
             (undo, _) => match undo.path() {
                 Some(path) => self.file(path, &ours.sha256)?,
                 None => Found::Gone,
@@ -188,7 +185,7 @@ impl Look<'_> {
         if fs::access(&real)?.is_none() {
             return Ok(Found::Gone);
         }
-        if !real.is_symlink() && real.is_dir() {
+        if self.is_directory(path) {
             return Ok(foreign(format!("`{}` is a directory, not a file", path.display())));
         }
         if sha256.is_empty() {
@@ -198,6 +195,24 @@ impl Look<'_> {
         Ok(match sha256.contains(&now) {
             true => Found::Here,
             false => foreign(format!("somebody changed `{}` since rcfed wrote it", path.display())),
+        })
+    }
+
+    fn is_directory(&self, path: &Path) -> bool {
+        let real = self.host.path(path);
+        !real.is_symlink() && real.is_dir()
+    }
+
+    /// A run may have been killed between putting somebody's file aside and writing ours, or between bringing it back and
+    /// saying so in the receipt.
+    fn restored(&self, path: &Path, backup: &Path, sha256: &[String]) -> Result<Found> {
+        let read = |path: &Path| fs::read(&self.host.path(path));
+        let theirs = read(backup)?;
+        Ok(match self.file(path, sha256)? {
+            Found::Gone if theirs.is_some() => Found::Here,
+            Found::Foreign(..) if !self.is_directory(path) && theirs.is_none() => Found::Gone,
+            Found::Foreign(..) if !self.is_directory(path) && theirs == read(path)? => Found::Here,
+            found => found,
         })
     }
 
