@@ -55,10 +55,23 @@ pub async fn forward(relay: Arc<Relay>, request: Request<Incoming>) -> Answer {
     }
 }
 
+/// A transaction's path under a name that says how long it is.
+///
+/// Dendrite names a transaction by the time of its first event. What failed comes again under that name with all that happened
+/// since behind it, and the bridge's library takes a transaction of the last one's name for the last one and passes over it
+/// whole (matrix-appservice, `lastProcessedTxnId`). A transaction only grows, so one of the same length is the same.
+fn named_by_length(uri: &Uri, length: Option<u64>) -> Option<Uri> {
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    format!("{}-{}{query}", uri.path(), length?).parse().ok()
+}
+
 type Sent = Result<(StatusCode, HeaderValue, Bytes), BoxError>;
 
 /// A transaction, without the events that the bridge has.
-async fn transaction(relay: Arc<Relay>, request: Request<Incoming>) -> Sent {
+async fn transaction(relay: Arc<Relay>, mut request: Request<Incoming>) -> Sent {
+    if let Some(uri) = named_by_length(request.uri(), request.body().size_hint().exact()) {
+        *request.uri_mut() = uri;
+    }
     let _turn = relay.turn.lock().await;
     let passed = Arc::new(Mutex::new(Passed::default()));
     let filter = |body| Filtered::new(body, relay.queue.clone(), passed.clone()).boxed_unsync();

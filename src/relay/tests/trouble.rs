@@ -32,10 +32,42 @@ async fn invited(relay: &Running, id: &str) {
     assert_eq!(put(relay, &path(2, id), X_MATRIX, &body).await.0, 200, "{id}");
 }
 
+/// All under one name, as Dendrite repeats what failed.
 async fn transaction(relay: &Running, ids: &[&str]) -> u16 {
     let events: Vec<Value> = ids.iter().map(|id| json!({"event_id": id, "type": "m.x"})).collect();
     let body = json!({ "events": events }).to_string();
     ask(relay, "PUT", "/_matrix/app/v1/transactions/7", Some("hstoken"), &body).await.0
+}
+
+/// As Dendrite 0.15.2 does it: what is repeated has later events behind it, and the same name.
+#[tokio::test]
+async fn what_dendrite_adds_to_a_repeated_transaction_is_not_taken_for_the_first() {
+    let (names, last) = (Seen::default(), Seen::default());
+    let (log, kept) = (names.clone(), last.clone());
+    // The bridge handles the first, and its answer is lost. Of the last one's name it handles nothing.
+    let address = loopback::serve(move |request: Request<Incoming>| {
+        let (log, kept) = (log.clone(), kept.clone());
+        async move {
+            let name = request.uri().path().to_owned();
+            let body = request.into_body().collect().await.unwrap().to_bytes();
+            let body: Value = serde_json::from_slice(&body).unwrap();
+            let (mut log, mut kept) = (log.lock().unwrap(), kept.lock().unwrap());
+            let lost = log.is_empty();
+            if log.last() != Some(&name) {
+                let ids = body["events"].as_array().unwrap().iter().map(|event| event["event_id"].as_str().unwrap());
+                kept.extend(ids.map(str::to_owned));
+            }
+            log.push(name);
+            loopback::text(if lost { 500 } else { 200 }, "{}")
+        }
+    })
+    .await;
+    let relay = relay_before(address).await;
+    assert_eq!(transaction(&relay, &["$a"]).await, 500);
+    assert_eq!(transaction(&relay, &["$a"]).await, 200);
+    assert_eq!(*last.lock().unwrap(), ["$a"], "the same again is known by its name");
+    assert_eq!(transaction(&relay, &["$a", "$b"]).await, 200);
+    assert_eq!(*last.lock().unwrap(), ["$a", "$b"], "{:?}", names.lock().unwrap());
 }
 
 #[tokio::test]
