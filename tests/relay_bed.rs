@@ -1,10 +1,15 @@
 //! Remote invites on the bed: signed, from outside, through the gateway and the relay to the bridge.
 
+#[path = "support/site.rs"]
+mod site;
 mod support;
+#[allow(dead_code)]
+#[path = "support/surroundings.rs"]
+mod surroundings;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use ring::signature::Ed25519KeyPair;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use support::Bed;
@@ -12,17 +17,24 @@ use support::Bed;
 #[test]
 fn an_invite_from_outside_reaches_the_bridge_once_and_a_stopped_relay_is_an_error_on_its_routes_alone() {
     let Some(bed) = Bed::up() else { return };
-    let answers = bed.answers("dendrite", "federate_with = [\"fed.test\", \"remote.test\"]");
+    let answers = bed.answers("dendrite", "federate_with = [\"remote.test\"]");
+    let text = std::fs::read_to_string(&answers).unwrap();
+    let bundle = bed.value("SSL_CERT_FILE");
+    std::fs::write(&answers, format!("{text}[federation]\nca = \"{bundle}\"\n")).unwrap();
+    let _remote = remote(&bed);
     bed.rcfed(&["init", "--answers", answers.to_str().unwrap(), "--yes", "--no-input"]).well();
     // The sync of the journal needs a volume that is the relay's own, and nothing else is writable.
     let mounts =
         bed.run(&["docker", "inspect", "-f", "{{json .Mounts}} {{.HostConfig.ReadonlyRootfs}}", "rcfed-relay"]);
     assert!(mounts.contains("/var/lib/rcfed-relay") && mounts.trim_end().ends_with("true"), "{mounts}");
 
-    let invite = Invite::new(&bed, "10", "ada");
+    let invite = Invite::new("10", "ada");
     let (code, body) = invite.send(&bed, "matrix.fed.test");
     assert_eq!(code, 200, "{body}");
     assert!(body.contains("signatures") && body.contains("remote.test"), "{body}");
+    // What its own server did not sign is refused by the homeserver.
+    let (code, text) = Invite::signed("8", "ada", false).send(&bed, "matrix.fed.test");
+    assert!(code == 403 && text.contains("must be signed by the server"), "{text}");
     until(&bed, "the bridge has it", || deliveries(&bed) == ["1"]);
     until(&bed, "its user joined", || {
         logs(&bed, "rcfed-rocketchat").contains("bridge: @ada:fed.test joined !r:remote.test")
@@ -33,11 +45,20 @@ fn an_invite_from_outside_reaches_the_bridge_once_and_a_stopped_relay_is_an_erro
     let (code, body) = Invite { body: invite.body.replace("\"depth\":1", "\"depth\":2"), ..invite.clone() }
         .send(&bed, "matrix.fed.test");
     assert_eq!(code, 401, "{body}");
-    let (code, body) = Invite::new(&bed, "11", "ada").send(&bed, "matrix.fed.test");
+    let (code, body) = Invite::new("11", "ada").send(&bed, "matrix.fed.test");
     assert!(code == 403 && body.contains("cannot join rooms of version 11"), "{body}");
 
     bed.run(&["docker", "stop", "rcfed-relay"]);
-    let next = Invite::new(&bed, "9", "ada");
+    // Dendrite complains of a transaction that nobody takes, and tells no token.
+    speak(&bed);
+    until(&bed, "it is missed", || logs(&bed, "rcfed-homeserver").contains("Unable to send transaction to appservice"));
+    for container in ["homeserver", "relay", "gateway", "rocketchat"] {
+        let log = logs(&bed, &format!("rcfed-{container}"));
+        for token in ["as_token", "hs_token"] {
+            assert!(!log.contains(&secret(&bed, token)), "{container} tells the {token}: {log}");
+        }
+    }
+    let next = Invite::new("9", "ada");
     let (code, body) = next.send(&bed, "matrix.fed.test");
     assert!(code == 502 && body.contains("M_UNKNOWN"), "{body}");
     assert_eq!(ping(&bed), "502");
@@ -49,7 +70,7 @@ fn an_invite_from_outside_reaches_the_bridge_once_and_a_stopped_relay_is_an_erro
 
     // The bridge away: the invite is accepted, outlives the relay, and arrives once the bridge is back.
     bed.run(&["docker", "stop", "rcfed-rocketchat"]);
-    let waiting = Invite::new(&bed, "6", "ada");
+    let waiting = Invite::new("6", "ada");
     assert_eq!(waiting.send(&bed, "matrix.fed.test").0, 200);
     bed.run(&["docker", "kill", "-s", "KILL", "rcfed-relay"]);
     bed.rcfed(&["apply"]).well();
@@ -58,8 +79,35 @@ fn an_invite_from_outside_reaches_the_bridge_once_and_a_stopped_relay_is_an_erro
     assert!(!logs(&bed, "rcfed-rocketchat").contains("(again)"));
 }
 
-/// An invite of `@ann:remote.test`, in a request signed with the server's own key: the only one its homeserver can check on
-/// a network where `remote.test` does not exist.
+/// The key of `remote.test`.
+fn key() -> Ed25519KeyPair {
+    Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap()
+}
+
+fn sign(value: &Value) -> String {
+    STANDARD_NO_PAD.encode(key().sign(canonical(value).as_bytes()))
+}
+
+/// The server `remote.test`, as far as it tells where it is and what its key is.
+fn remote(bed: &Bed) -> surroundings::Server {
+    let public = STANDARD_NO_PAD.encode(key().public_key().as_ref());
+    let mut keys = json!({
+        "server_name": "remote.test", "valid_until_ts": 4_102_444_800_000_u64, "old_verify_keys": {},
+        "verify_keys": { "ed25519:1": { "key": public } },
+    });
+    keys["signatures"] = json!({ "remote.test": { "ed25519:1": sign(&keys) } });
+    bed.bed(&["dns", "set", "remote.test", "SOA"]);
+    site::in_dns(bed, "remote.test");
+    let place = json!({ "m.server": "remote.test:443" });
+    let start = "https://remote.test";
+    site::serve(
+        bed,
+        "remote.test",
+        &format!("{start}/.well-known/matrix/server  {place}\n{start}/_matrix/key/v2/server  {keys}"),
+    )
+}
+
+/// An invite of `@ann:remote.test`, signed by her server.
 #[derive(Clone)]
 struct Invite {
     path: String,
@@ -68,7 +116,12 @@ struct Invite {
 }
 
 impl Invite {
-    fn new(bed: &Bed, version: &str, user: &str) -> Self {
+    fn new(version: &str, user: &str) -> Self {
+        Self::signed(version, user, true)
+    }
+
+    /// The same, or with a signature of something else.
+    fn signed(version: &str, user: &str, well: bool) -> Self {
         // Nothing that redaction would take away, so the id is the hash of what stands here.
         let mut event = json!({
             "auth_events": [], "content": {"membership": "invite"}, "depth": 1, "hashes": {"sha256": "AA"},
@@ -76,19 +129,16 @@ impl Invite {
             "state_key": format!("@{user}:fed.test"), "type": "m.room.member",
         });
         let id = format!("${}", URL_SAFE_NO_PAD.encode(Sha256::digest(canonical(&event))));
-        event["signatures"] = json!({"remote.test": {"ed25519:1": "AA"}});
+        let signature = sign(if well { &event } else { &Value::Null });
+        event["signatures"] = json!({ "remote.test": { "ed25519:1": signature } });
         let path = format!("/_matrix/federation/v2/invite/%21r%3Aremote.test/{}", id.replace('$', "%24"));
         let content = json!({"event": event, "invite_room_state": [], "room_version": version});
-        let secrets = bed.root().join("var/lib/rcfed/secrets");
-        let read = |name: &str| std::fs::read_to_string(secrets.join(name)).unwrap().trim().to_owned();
-        let key = Ed25519KeyPair::from_seed_unchecked(&STANDARD.decode(read("signing_key")).unwrap()).unwrap();
         let signed = json!({
-            "method": "PUT", "uri": path, "origin": "fed.test", "destination": "fed.test", "content": content,
+            "method": "PUT", "uri": path, "origin": "remote.test", "destination": "fed.test", "content": content,
         });
-        let signature = STANDARD_NO_PAD.encode(key.sign(canonical(&signed).as_bytes()));
+        let signature = sign(&signed);
         let header = format!(
-            "Authorization: X-Matrix origin=\"fed.test\",destination=\"fed.test\",key=\"ed25519:{}\",sig=\"{signature}\"",
-            read("signing_key_id")
+            "Authorization: X-Matrix origin=\"remote.test\",destination=\"fed.test\",key=\"ed25519:1\",sig=\"{signature}\""
         );
         Self { path, header, body: content.to_string() }
     }
@@ -111,6 +161,19 @@ fn canonical(value: &Value) -> String {
         Value::Array(list) => format!("[{}]", list.iter().map(canonical).collect::<Vec<_>>().join(",")),
         other => other.to_string(),
     }
+}
+
+fn secret(bed: &Bed, name: &str) -> String {
+    let path = bed.root().join("var/lib/rcfed/secrets").join(name);
+    std::fs::read_to_string(path).unwrap().trim().to_owned()
+}
+
+/// A room of the bridge's bot: events that its homeserver wants to tell the bridge.
+fn speak(bed: &Bed) {
+    let header = format!("Authorization: Bearer {}", secret(bed, "as_token"));
+    let url = "http://127.0.0.1:8008/_matrix/client/v3/createRoom";
+    let words = ["docker", "exec", "rcfed-gateway", "curl", "-sS", "-f", "-X", "POST", "-H", &header, "-d", "{}", url];
+    bed.run(&words);
 }
 
 fn logs(bed: &Bed, container: &str) -> String {

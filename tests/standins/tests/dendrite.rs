@@ -100,6 +100,7 @@ impl Place {
                  connection_string: \"{database}\"\n    max_open_conns: 90\n  well_known_server_name: \
                  matrix.example.test:443\n  jetstream: {{storage_path: {root}/jetstream}}\n  no_such_key: 1\n\
                  app_service_api:\n  legacy_auth: true\n  config_files: [{root}/registration.yaml]\n\
+                 client_api: {{rate_limiting: {{enabled: true, threshold: 20, cooloff_ms: 500}}}}\n\
                  media_api: {{base_path: {root}/media}}\nlogging: [{{type: std, level: info}}]\n"
             ),
         );
@@ -141,7 +142,7 @@ fn wrong_configurations_are_refused_with_dendrites_words() {
     yaml("type: std, ", "", r#"missing config key \"logging.type\""#);
     yaml("matrix_key.pem", "nothing.pem", "failed to load private_key: open ");
     yaml("  no_such_key: 1", "  well_known_client_name: matrix.example.test", "consider adding http:// or https://");
-    yaml("media_api:", "client_api: {registration_disabled: no}\nmedia_api:", "-really-enable-open-registration");
+    yaml("client_api: {", "client_api: {registration_disabled: no, ", "-really-enable-open-registration");
     yaml("media_api:", "room_server: {default_room_version: \"99\"}\nmedia_api:", "unsupported room version");
     yaml("max_open_conns: 90", "max_open_conns: many", "cannot unmarshal !!str `many` into int");
     let key = |from: &str, to: &str, text: &str| refused("matrix_key.pem", from, to, 1, text);
@@ -187,6 +188,7 @@ fn a_deployment_runs_on_a_real_postgresql() {
     tokens(&address);
     paths(&address);
     signed_requests(&address);
+    limits(&address);
     invites(&address);
     transactions(&address, &bridge);
     let id = dendrite.0.id().to_string();
@@ -227,7 +229,10 @@ fn tokens(address: &str) {
     let (code, body) = whoami("?access_token=as", "\r\nAuthorization: Bearer as");
     assert!(code == 401 && body.contains("mixing Authorization headers"), "{body}");
     let (code, body) = whoami("?user_id=@ghost:example.test", "\r\nAuthorization: Bearer as");
-    assert!(code == 403 && body.contains("appservice has not registered this user"), "{body}");
+    assert_eq!(
+        (code, body.as_str()),
+        (403, r#"{"errcode":"M_FORBIDDEN","error":"Forbidden: appservice has not registered this user"}"#)
+    );
     let available = |name| get(address, &format!("/_matrix/client/v3/register/available?username={name}"), "");
     assert_eq!(available("ghost"), (200, r#"{"available":true}"#.to_owned()));
     let body = r#"{"type":"m.login.application_service","username":"Ghost"}"#;
@@ -237,7 +242,31 @@ fn tokens(address: &str) {
     assert!(register("\r\nAuthorization: Bearer as").1.contains("M_USER_IN_USE"));
     assert!(register("").1.contains("Registration is disabled on"), "without a token the door is closed");
     assert!(available("ghost").1.contains("M_USER_IN_USE") && available("rocket.cat").1.contains("M_USER_IN_USE"));
-    assert!(whoami("?user_id=@ghost:example.test", "\r\nAuthorization: Bearer as").1.contains("AS_Device"));
+    for name in ["ghost", "GHOST"] {
+        let asked = whoami(&format!("?user_id=@{name}:example.test"), "\r\nAuthorization: Bearer as");
+        assert!(asked.1.contains("AS_Device"), "{asked:?}");
+    }
+    // Whoever has no name yet gets a number, and without a token the closed door all the same.
+    let nameless = |headers: &str, body: &str| {
+        let head = format!("POST /_matrix/client/r0/register HTTP/1.1\r\nX-Forwarded-For: 192.0.2.1{headers}");
+        status(http(address, &head, body))
+    };
+    assert!(nameless("", "{}").1.contains("Registration is disabled on"));
+    let body = r#"{"type":"m.login.application_service"}"#;
+    assert!(nameless("\r\nAuthorization: Bearer as", body).1.contains(r#""user_id":"@2:example.test""#));
+    assert!(nameless("", "{").1.contains("M_BAD_JSON"));
+}
+
+/// Twenty at once from one address, and another address does not suffer for it.
+fn limits(address: &str) {
+    let ask = |from: &str| {
+        let head = format!("\r\nX-Forwarded-For: {from}");
+        get(address, "/_matrix/client/v3/register/available?username=somebody", &head).0
+    };
+    let many: Vec<u16> = (0..60).map(|_| ask("192.0.2.7")).collect();
+    assert!(many[..20].iter().all(|code| *code == 200) && many.contains(&429), "{many:?}");
+    assert_eq!(ask("192.0.2.8"), 200);
+    until("it is forgotten", || ask("192.0.2.7") == 200);
 }
 
 fn paths(address: &str) {
@@ -273,32 +302,68 @@ fn signed_requests(address: &str) {
     assert_eq!(ask("%24a", "%24a", "other.test").0, 400);
 }
 
-fn invites(address: &str) {
-    let event = json!({
-        "type": "m.room.member", "room_id": "!r:other.invalid", "sender": "@a:other.invalid",
-        "state_key": "@ghost:example.test", "content": {"membership": "invite", "displayname": "G"},
-        "depth": 1, "prev_events": [], "auth_events": [], "origin_server_ts": 1, "hashes": {"sha256": "x"},
-        "signatures": {"other.invalid": {"ed25519:a": "AA"}},
+/// An invite as another server sends it, here of this server's own, whose key is known without asking.
+struct Sent {
+    version: &'static str,
+    event: Value,
+    id: String,
+    form: &'static str,
+}
+
+impl Sent {
+    fn new() -> Self {
+        let event = json!({
+            "type": "m.room.member", "room_id": "!r:other.invalid", "sender": "@a:example.test",
+            "state_key": "@ghost:example.test", "content": {"membership": "invite", "displayname": "G"},
+            "depth": 1, "prev_events": [], "auth_events": [], "origin_server_ts": 1,
+        });
+        Self { version: "10", event, id: String::new(), form: "v2" }.sealed()
+    }
+
+    /// The same with its hash, its id and the server's signature.
+    fn sealed(mut self) -> Self {
+        let key = rcfed_standins::dendrite::key::parse("key", KEY, true).expect("the key");
+        self.event["hashes"] = json!({ "sha256": rcfed_standins::matrix::content_hash(&self.event).expect("a hash") });
+        let form = rcfed_standins::matrix::redact(&self.event, self.version);
+        key.add_signature(&mut self.event, &form, "example.test").expect("signed");
+        self.id = rcfed_standins::matrix::event_id(&self.event, self.version).expect("an id");
+        self
+    }
+
+    fn with(mut self, key: &str, value: Value) -> Self {
+        self.event[key] = value;
+        self
+    }
+
+    fn put(&self, address: &str) -> (u16, String) {
+        let body = match self.form {
+            "v1" => self.event.clone(),
+            _ => json!({"room_version": self.version, "event": self.event, "invite_room_state": []}),
+        };
+        put(address, self.form, &self.id, &body)
+    }
+}
+
+/// Sends a body to the path of an invite, signed with the server's own key.
+fn put(address: &str, form: &str, id: &str, body: &Value) -> (u16, String) {
+    let key = rcfed_standins::dendrite::key::parse("key", KEY, true).expect("the key");
+    let path = format!("/_matrix/federation/{form}/invite/%21r:other.invalid/{}", id.replace('$', "%24"));
+    let fields = json!({
+        "method": "PUT", "uri": path, "origin": "example.test", "destination": "example.test", "content": body,
     });
-    let id = rcfed_standins::matrix::event_id(&event, "10").expect("an id");
-    let put = |id: &str, event: &Value, authorized: bool| {
-        let path = format!("/_matrix/federation/v2/invite/%21r:other.invalid/{}", id.replace('$', "%24"));
-        let x = "\r\nAuthorization: X-Matrix origin=other.invalid,destination=\"example.test\",key=\"ed25519:a\",sig=\"AA\"";
-        let head = format!("PUT {path} HTTP/1.1\r\nContent-Type: application/json{}", if authorized { x } else { "" });
-        status(http(
-            address,
-            &head,
-            &json!({"room_version": "10", "event": event, "invite_room_state": []}).to_string(),
-        ))
-    };
-    assert_eq!(put(&id, &event, false).0, 401);
-    let (code, body) = put(&id, &event, true);
+    let signature = key.sign(&fields).expect("signed");
+    let head = format!(
+        "PUT {path} HTTP/1.1\r\nContent-Type: application/json\r\n\
+         Authorization: X-Matrix origin=\"example.test\",destination=\"example.test\",key=\"ed25519:abc123\",sig=\"{signature}\""
+    );
+    status(http(address, &head, &body.to_string()))
+}
+
+fn invites(address: &str) {
+    let (code, body) = Sent::new().put(address);
     let answer: Value = serde_json::from_str(&body).expect("JSON");
     assert!(code == 200 && answer["event"]["signatures"]["example.test"]["ed25519:abc123"].is_string(), "{body}");
     assert_eq!(answer["event"]["unsigned"]["invite_room_state"], json!([]), "{body}");
-    let mut unsigned = event.clone();
-    unsigned.as_object_mut().expect("an object").remove("signatures");
-    assert!(put(&id, &unsigned, true).1.contains("must be signed by the server it originated on"));
     // Who is only invited learns of it from a sync, with the event's id; the app service may ask for its users.
     let sync = |user: &str| {
         let path = format!("/_matrix/client/v3/sync?timeout=0&user_id=@{user}:example.test");
@@ -307,12 +372,51 @@ fn invites(address: &str) {
     let (code, body) = sync("ghost");
     let answer: Value = serde_json::from_str(&body).expect("JSON");
     let events = &answer["rooms"]["invite"]["!r:other.invalid"]["invite_state"]["events"];
+    let id = Sent::new().id;
     assert_eq!((code, events[0]["event_id"].as_str(), &events[0]["room_id"]), (200, Some(id.as_str()), &Value::Null));
     assert_eq!(sync("nobody").0, 403);
-    assert!(put("$other", &event, true).1.contains("must match the event ID in the invite event JSON"));
-    let mut elsewhere = event.clone();
-    elsewhere["state_key"] = "@ghost:elsewhere.test".into();
-    assert!(put(&id, &elsewhere, true).1.contains("does not belong to this server"));
+    // What its content hash does not fit is cut down to what the signature covers.
+    let (code, body) = Sent::new().with("content", json!({"membership": "invite", "reason": "none"})).put(address);
+    assert!(code == 200 && !body.contains("reason"), "{body}");
+    // Neither type nor membership is looked at, which is why the relay has to.
+    for (key, value) in [("type", json!("m.room.message")), ("content", json!({"membership": "join"}))] {
+        let (code, body) = Sent::new().with(key, value).sealed().put(address);
+        assert_eq!(code, 200, "{body}");
+    }
+    // Who is invited into a room of another server can say no, and nothing of it is left.
+    let leave = "POST /_matrix/client/v3/rooms/!r:other.invalid/leave?user_id=@ghost:example.test HTTP/1.1\r\n\
+                 Authorization: Bearer as";
+    assert_eq!(status(http(address, leave, "{}")), (200, "{}".to_owned()));
+    assert!(!sync("ghost").1.contains("rooms"));
+    refused_invites(address);
+}
+
+fn refused_invites(address: &str) {
+    let says = |sent: Sent, wanted: u16, words: &str| {
+        let (code, body) = sent.put(address);
+        assert!(code == wanted && body.contains(words), "{words}: {code} {body}");
+    };
+    let unsigned = "must be signed by the server it originated on";
+    says(Sent::new().with("signatures", Value::Null), 403, unsigned);
+    says(Sent::new().with("signatures", json!({ "example.test": { "ed25519:abc123": "AA" } })), 403, unsigned);
+    // A key that cannot be had proves nothing.
+    let stranger = json!({ "other.invalid": { "ed25519:a": "AA" } });
+    says(Sent::new().with("sender", json!("@a:other.invalid")).sealed().with("signatures", stranger), 403, unsigned);
+    says(Sent::new().with("state_key", json!("@ghost:elsewhere.test")).sealed(), 400, "does not belong to this server");
+    says(Sent::new().with("state_key", json!("@gh ost:example.test")).sealed(), 400, "The user ID is invalid");
+    says(Sent { id: "$other".to_owned(), ..Sent::new() }, 400, "must match the event ID in the invite event JSON");
+    says(Sent { version: "99", ..Sent::new() }, 400, "M_UNSUPPORTED_ROOM_VERSION");
+    says(Sent { form: "v1", ..Sent::new() }, 400, "M_NOT_JSON");
+    let (code, body) = put(address, "v2", "$other", &json!({"room_version": "10"}));
+    assert!(code == 400 && body.contains("M_NOT_JSON") && body.contains("request doesn't contain event"), "{body}");
+    let path = "PUT /_matrix/federation/v2/invite/%21r:other.invalid/%24a HTTP/1.1\r\nContent-Type: application/json";
+    let by =
+        "\r\nAuthorization: X-Matrix origin=other.invalid,destination=\"example.test\",key=\"ed25519:a\",sig=\"AA\"";
+    assert_eq!(status(http(address, path, "{}")).0, 401);
+    assert_eq!(
+        status(http(address, &format!("{path}{by}"), "{}")),
+        (401, r#"{"message":"Invalid request signature"}"#.to_owned())
+    );
 }
 
 /// The first transaction is refused: it has to come again, with the same id. The invite from before must not come at all.

@@ -88,7 +88,13 @@ async fn start(config: Config, database: Database) -> Result<Server, Stop> {
         database.add_device(&service.as_token, local, local).await.map_err(|why| failed(why.to_string()))?;
         queues.push(Queue::open(&config.jetstream, &service.id).map_err(failed)?);
     }
-    Ok(Server { config, database, queues, joining: tokio::sync::Mutex::new(()) })
+    Ok(Server {
+        config,
+        database,
+        queues,
+        joining: tokio::sync::Mutex::new(()),
+        callers: tokio::sync::Mutex::default(),
+    })
 }
 
 /// `:8008` is every address of both families, as in Go.

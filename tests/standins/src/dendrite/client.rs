@@ -5,7 +5,7 @@
 use hyper::Method;
 use serde_json::{Value, json};
 
-use super::server::{Server, internal, only, refusal, unrecognized, wrong_method};
+use super::server::{Server, internal, json_body, only, refusal, unhelpful, unrecognized, wrong_method};
 use super::talk::{create, leave, say, state};
 use super::{log, rooms};
 use crate::matrix;
@@ -35,10 +35,15 @@ async fn v3(server: &Server, request: &Request, path: &[&str]) -> Answer {
         _ => return unrecognized(),
     };
     if request.method == Method::OPTIONS {
-        return Answer::new(200, "application/json", "");
+        return Answer::empty(200);
     }
     if request.method != wanted {
         return wrong_method();
+    }
+    if path[0] == "register"
+        && let Some(refused) = server.too_many(request).await
+    {
+        return refused;
     }
     let answer = match path {
         ["account", "whoami"] => whoami(server, request).await,
@@ -99,12 +104,12 @@ pub(super) async fn authenticate(
             _ => None,
         };
         let Some(local) = local else { return Ok(Err(unknown_token())) };
-        let owner = database.account(local).await?;
+        let owner = database.account(&local.to_lowercase()).await?;
         let fits = owner.is_some_and(|owner| owner == service.id || service.wants_user(&masked));
         return Ok(if fits {
             Ok(Device { user: masked, device: "AS_Device".to_owned() })
         } else {
-            Err(refusal(403, "M_FORBIDDEN", "forbidden: appservice has not registered this user"))
+            Err(refusal(403, "M_FORBIDDEN", "Forbidden: appservice has not registered this user"))
         });
     }
     Ok(match database.device(&token).await? {
@@ -132,7 +137,8 @@ async fn sync(server: &Server, request: &Request) -> Outcome {
         Err(refused) => return Ok(refused),
     };
     let filter = request.query_value("filter");
-    if !filter.is_empty() && serde_json::from_str::<serde_json::Map<String, Value>>(&filter).is_err() {
+    // What does not begin like an object is the name of a stored filter, and one that is not there is as none.
+    if filter.starts_with('{') && serde_json::from_str::<serde_json::Map<String, Value>>(&filter).is_err() {
         return Ok(refusal(400, "M_UNKNOWN", "json.Unmarshal: invalid filter"));
     }
     let mut invite = serde_json::Map::new();
@@ -145,7 +151,12 @@ async fn sync(server: &Server, request: &Request) -> Outcome {
         events.push(own);
         invite.insert(room, json!({ "invite_state": { "events": events } }));
     }
-    Ok(Answer::json(200, &json!({ "next_batch": "s1_0_0_0_0_0_0_0_0", "rooms": { "invite": invite } })))
+    let mut answer = json!({ "device_unused_fallback_key_types": [], "next_batch": "s1_0_0_0_0_0_0_0_0" });
+    // Response.MarshalJSON leaves out what is empty.
+    if !invite.is_empty() {
+        answer["rooms"] = json!({ "invite": invite });
+    }
+    Ok(Answer::json(200, &answer))
 }
 
 /// internal/validate.go
@@ -185,13 +196,21 @@ async fn available(server: &Server, request: &Request) -> Outcome {
 
 /// Register, for app services; everyone else meets a closed door
 async fn register(server: &Server, request: &Request) -> Outcome {
-    let Ok(body) = serde_json::from_slice::<Value>(&request.body) else {
-        return Ok(refusal(400, "M_NOT_JSON", "The request body could not be decoded into valid JSON."));
+    let body = match json_body(request) {
+        Ok(body) => body,
+        Err(refused) => return Ok(refused),
     };
     let ours = &server.config.server_name;
-    let local = body["username"].as_str().unwrap_or("").to_lowercase();
+    if request.query_value("kind") == "guest" {
+        return Ok(refusal(403, "M_FORBIDDEN", &format!("Guest registration is disabled on {ours:?}")));
+    }
+    let mut local = body["username"].as_str().unwrap_or("").to_lowercase();
     if local.parse::<i64>().is_ok() {
         return Ok(refusal(400, "M_INVALID_USERNAME", "Numeric user IDs are reserved"));
+    }
+    if local.is_empty() {
+        // QueryNumericLocalpart: who asks for no name gets a number
+        local = server.database.accounts().await?.to_string();
     }
     let Ok(token) = token(request) else {
         return Ok(match username_problem(&local, ours, false) {
@@ -247,9 +266,8 @@ async fn join(server: &Server, request: &Request, room: &str) -> Outcome {
     let _one = server.joining.lock().await;
     let members = server.database.members(room).await?;
     let Some((_, membership)) = members.iter().find(|(user, _)| *user == who.user) else {
-        let known = !members.is_empty();
-        let text = if known { "You are not invited to this room." } else { "Room is not known to this server." };
-        return Ok(refusal(if known { 403 } else { 404 }, if known { "M_FORBIDDEN" } else { "M_NOT_FOUND" }, text));
+        // A room that is not known has no version; the error for that is not a client's, and its text stays inside.
+        return Ok(if members.is_empty() { unhelpful() } else { refusal(403, "M_FORBIDDEN", "InputWasRejected") });
     };
     if membership != "join" {
         match rooms::join(server, &who.user, room).await {

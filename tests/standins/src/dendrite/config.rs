@@ -30,6 +30,8 @@ pub struct Config {
     pub legacy_paths: bool,
     pub registrations: Vec<Registration>,
     pub registration_disabled: bool,
+    /// Requests at once and how long each counts; `None` without a limit.
+    pub rate_limit: Option<(usize, Duration)>,
     pub media_path: String,
 }
 
@@ -96,6 +98,9 @@ fn read(root: Node<'_>) -> Result<Config, String> {
     let private_key = global.at("private_key").string();
     // an empty path is joined to the working directory, which cannot be read as a file
     let private_key = if private_key.is_empty() { ".".to_owned() } else { private_key };
+    let limits = root.at("client_api.rate_limiting");
+    let limit = |key, default| u64::try_from(limits.at(key).int(default)).unwrap_or_default();
+    let rate_limit = (limit("threshold", 5), limit("cooloff_ms", 500));
     Ok(Config {
         server_name: global.at("server_name").string(),
         key: key::load(&private_key, true).map_err(|why| format!("failed to load private_key: {why}"))?,
@@ -115,6 +120,10 @@ fn read(root: Node<'_>) -> Result<Config, String> {
         legacy_paths: root.at("app_service_api.legacy_paths").bool(false),
         registrations: Vec::new(),
         registration_disabled: root.at("client_api.registration_disabled").bool(true),
+        rate_limit: limits
+            .at("enabled")
+            .bool(true)
+            .then(|| (usize::try_from(rate_limit.0).unwrap_or(usize::MAX), Duration::from_millis(rate_limit.1))),
         media_path: root.at("media_api.base_path").string(),
     })
 }

@@ -101,6 +101,17 @@ impl Database {
         Ok(self.client.query_opt(sql, &[&localpart]).await?.map(|row| row.get(0)))
     }
 
+    /// How many accounts there are.
+    pub async fn accounts(&self) -> Outcome<i64> {
+        Ok(self.client.query_one("SELECT count(*) FROM standin_accounts", &[]).await?.get(0))
+    }
+
+    /// Takes an invite back.
+    pub async fn retire_invite(&self, user: &str, room: &str) -> Outcome<()> {
+        let sql = "UPDATE standin_members SET membership = 'leave' WHERE room_id = $1 AND user_id = $2";
+        self.client.execute(sql, &[&room, &user]).await.map(drop)
+    }
+
     /// Gives an account a device with a token; a device of that name loses its old one.
     pub async fn add_device(&self, token: &str, localpart: &str, device: &str) -> Outcome<()> {
         let sql = "DELETE FROM standin_devices WHERE (localpart = $1 AND device = $2) OR token = $3";

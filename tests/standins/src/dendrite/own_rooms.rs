@@ -67,7 +67,10 @@ async fn invite(server: &Server, user: &str, room: &str, invited: &str, direct: 
 pub async fn make_join(server: &Server, room: &str, user: &str) -> Result<Value, String> {
     let members = server.database.members(room).await.map_err(failed)?;
     if !members.iter().any(|(member, membership)| member == user && membership != "leave" && membership != "ban") {
-        return Err("You are not invited to this room.".into());
+        return Err(format!(
+            "eventauth: {user:?} is not allowed to change their membership from \"leave\" to \"join\" as join rule \
+             \"invite\" forbids it"
+        ));
     }
     let content = json!({ "membership": "join" });
     let (version, event) = template(server, user, room, "m.room.member", Some(user), content).await?;

@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 
 use super::log;
 use super::registration::Registration;
+use super::server::Server;
 use crate::fetch::{Call, trust};
 use crate::web;
 
@@ -107,7 +108,29 @@ pub async fn run(queue: Arc<Queue>, registration: Registration, legacy_auth: boo
     }
 }
 
+/// AppServiceQueryAPI.UserIDExists: a user nobody here knows is asked for; an app service may make them on that.
+pub async fn ask_for_user(server: &Server, user: &str) {
+    let config = &server.config;
+    for service in config.registrations.iter().filter(|service| !service.url.is_empty() && service.wants_user(user)) {
+        let path = if config.legacy_paths { "users" } else { "_matrix/app/v1/users" };
+        let mut address = format!("{}/{path}/{user}", service.url);
+        if config.legacy_auth {
+            address.push_str(&format!("?access_token={}", query_escape(&service.hs_token)));
+        }
+        if call(hyper::Method::GET, &address, &service.hs_token, "").await.is_ok_and(|status| status == 200) {
+            return;
+        }
+    }
+}
+
 async fn send(address: &str, token: &str, body: &Value) -> Result<(), String> {
+    match call(hyper::Method::PUT, address, token, &body.to_string()).await? {
+        200 => Ok(()),
+        status => Err(format!("received HTTP status code {status} from appservice url {address}")),
+    }
+}
+
+async fn call(method: hyper::Method, address: &str, token: &str, body: &str) -> Result<u16, String> {
     let (secure, rest) = match (address.strip_prefix("http://"), address.strip_prefix("https://")) {
         (Some(rest), _) => (false, rest),
         (None, Some(rest)) => (true, rest),
@@ -119,7 +142,7 @@ async fn send(address: &str, token: &str, body: &Value) -> Result<(), String> {
         None => (authority, if secure { 443 } else { 80 }),
     };
     let call = Call {
-        method: hyper::Method::PUT,
+        method: method.clone(),
         target: format!("/{path}"),
         host: authority.to_owned(),
         headers: vec![
@@ -127,13 +150,13 @@ async fn send(address: &str, token: &str, body: &Value) -> Result<(), String> {
             ("Content-Type", "application/json".to_owned()),
             ("User-Agent", "Go-http-client/1.1".to_owned()),
         ],
-        body: body.to_string().into(),
+        body: body.to_owned().into(),
     };
     let tls = if secure { Some((host, trust(None)?)) } else { None };
-    match call.send((host, port), tls, LIMIT).await? {
-        (200, _) => Ok(()),
-        (status, _) => Err(format!("received HTTP status code {status} from appservice url {address}")),
-    }
+    // net/http's url.Error tells the whole address, query and all
+    let verb = if method == hyper::Method::PUT { "Put" } else { "Get" };
+    let answer = call.send((host, port), tls, LIMIT).await;
+    answer.map(|(status, _)| status).map_err(|why| format!("{verb} {address:?}: {why}"))
 }
 
 /// Go's `url.QueryEscape`.

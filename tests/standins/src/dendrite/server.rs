@@ -3,7 +3,9 @@
 //! Routes match on the encoded path (`UseEncodedPath`), nothing is cleaned (`SkipClean`), every answer carries CORS headers,
 //! and what no route knows is 404 or 405 M_UNRECOGNIZED.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use hyper::Method;
 use serde_json::{Value, json};
@@ -21,6 +23,8 @@ pub struct Server {
     pub database: Database,
     /// One per app service, in the same order.
     pub queues: Vec<Arc<Queue>>,
+    /// Callers without a token of their own, and when each of their requests of late is forgotten.
+    pub callers: Mutex<HashMap<String, Vec<Instant>>>,
     /// A join runs once at a time, as behind Dendrite's singleflight group.
     pub joining: Mutex<()>,
 }
@@ -35,6 +39,25 @@ pub fn refusal(status: u16, code: &str, text: &str) -> Answer {
 #[must_use]
 pub fn message(status: u16, text: &str) -> Answer {
     Answer::json(status, &json!({ "message": text }))
+}
+
+/// `spec.InternalServerError{}`, for which no text is given.
+#[must_use]
+pub fn unhelpful() -> Answer {
+    Answer::json(500, &json!({ "Err": "" }))
+}
+
+/// httputil.UnmarshalJSONRequest
+///
+/// # Errors
+/// With what Dendrite answers.
+pub fn json_body(request: &Request) -> Result<Value, Answer> {
+    if std::str::from_utf8(&request.body).is_err() {
+        return Err(refusal(400, "M_NOT_JSON", "Body contains invalid UTF-8"));
+    }
+    serde_json::from_slice(&request.body).map_err(|why| {
+        refusal(400, "M_BAD_JSON", &format!("The request body could not be decoded into valid JSON. {why}"))
+    })
 }
 
 /// NotFoundCORSHandler
@@ -60,7 +83,12 @@ impl Handler for Server {
     async fn handle(&self, request: Request) -> Option<Answer> {
         let answer = self.route(&request).await;
         log::line("debug", &format!("{} {} from {}: {}", request.method, request.path, request.peer, answer.status));
-        // matrix-org/util SetCORSHeaders
+        // matrix-org/util SetCORSHeaders, around everything but these
+        if request.path == "/"
+            || ["/_dendrite/monitor/", "/_matrix/static/"].iter().any(|at| request.path.starts_with(at))
+        {
+            return Some(answer);
+        }
         Some(
             answer
                 .with("Access-Control-Allow-Origin", "*")
@@ -71,6 +99,31 @@ impl Handler for Server {
 }
 
 impl Server {
+    /// internal/httputil/rate_limiting.go, for requests that are not known to be a user's: each takes a place, which is free
+    /// again after `cooloff_ms`. A caller is what X-Forwarded-For says, or else an address (with Dendrite each connection of it).
+    pub async fn too_many(&self, request: &Request) -> Option<Answer> {
+        let (threshold, cooloff) = self.config.rate_limit?;
+        let forwarded = request.header("X-Forwarded-For");
+        let caller = if forwarded.is_empty() { request.peer.to_string() } else { forwarded.to_owned() };
+        let (mut callers, now) = (self.callers.lock().await, Instant::now());
+        callers.retain(|_, places| {
+            places.retain(|until| *until > now);
+            !places.is_empty()
+        });
+        let places = callers.entry(caller).or_default();
+        if places.len() < threshold {
+            places.push(now + cooloff);
+            return None;
+        }
+        Some(Answer::json(
+            429,
+            &json!({
+                "errcode": "M_LIMIT_EXCEEDED", "error": "You are sending too many requests too quickly!",
+                "retry_after_ms": u64::try_from(cooloff.as_millis()).unwrap_or(u64::MAX),
+            }),
+        ))
+    }
+
     async fn route(&self, request: &Request) -> Answer {
         let segments = request.segments();
         let federating = !self.config.disable_federation;
@@ -182,7 +235,7 @@ impl Server {
 /// `Methods(...)` of a route. OPTIONS is answered by matrix-org/util with 200 and no body.
 pub fn only(request: &Request, methods: &[Method], then: impl FnOnce() -> Answer) -> Answer {
     if request.method == Method::OPTIONS {
-        return Answer::new(200, "application/json", "");
+        return Answer::empty(200);
     }
     if methods.contains(&request.method) { then() } else { wrong_method() }
 }

@@ -1,10 +1,11 @@
 //! The client API of rooms: what a bridge does once it is in one, or makes one.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::client::{Outcome, authenticate};
-use super::server::{Server, refusal};
+use super::server::{Server, json_body, refusal, unhelpful};
 use super::{own_rooms, rooms};
+use crate::matrix;
 use crate::web::{Answer, Request};
 
 /// CreateRoom
@@ -13,9 +14,14 @@ pub(super) async fn create(server: &Server, request: &Request) -> Outcome {
         Ok(who) => who,
         Err(refused) => return Ok(refused),
     };
-    let Ok(body) = serde_json::from_slice::<Value>(&request.body) else {
-        return Ok(refusal(400, "M_NOT_JSON", "The request body could not be decoded into valid JSON."));
+    let body = match json_body(request) {
+        Ok(body) => body,
+        Err(refused) => return Ok(refused),
     };
+    let version = body["room_version"].as_str().unwrap_or("10");
+    if !matrix::ROOM_VERSIONS.contains(&version) {
+        return Ok(refusal(400, "M_UNSUPPORTED_ROOM_VERSION", &format!("room version '{version}' is not known")));
+    }
     Ok(match own_rooms::create(server, &who.user, &body).await {
         Ok(room) => Answer::json(200, &json!({ "room_id": room })),
         Err(why) => refusal(403, "M_FORBIDDEN", &why),
@@ -29,11 +35,12 @@ pub(super) async fn state(server: &Server, request: &Request, room: &str, kind: 
         Err(refused) => return Ok(refused),
     };
     if !server.database.members(room).await?.iter().any(|(user, state)| *user == who.user && state == "join") {
-        return Ok(refusal(403, "M_FORBIDDEN", "You aren't a member of the room"));
+        let text = format!("Unknown room {room:?} or user {:?} has never joined this room", who.user);
+        return Ok(refusal(403, "M_FORBIDDEN", &text));
     }
     Ok(match own_rooms::content(server, room, kind).await {
         Ok(Some(content)) => Answer::json(200, &content),
-        Ok(None) => refusal(404, "M_NOT_FOUND", &format!("Cannot find state event for {kind}")),
+        Ok(None) => refusal(404, "M_NOT_FOUND", &format!("Cannot find state event for {kind:?}")),
         Err(why) => refusal(500, "M_UNKNOWN", &why),
     })
 }
@@ -44,6 +51,16 @@ pub(super) async fn leave(server: &Server, request: &Request, room: &str) -> Out
         Ok(who) => who,
         Err(refused) => return Ok(refused),
     };
+    let members = server.database.members(room).await?;
+    let create = own_rooms::content(server, room, "m.room.create").await;
+    if !matches!(create, Ok(Some(_))) {
+        // Of a room of another server there is nothing but the invite. It is retired, whatever that server says to it.
+        if members.iter().any(|(user, membership)| *user == who.user && membership == "invite") {
+            server.database.retire_invite(&who.user, room).await?;
+            return Ok(Answer::json(200, &json!({})));
+        }
+        return Ok(refusal(400, "M_UNKNOWN", &format!("room {room:?} does not exist")));
+    }
     let content = json!({ "membership": "leave" });
     Ok(match rooms::send(server, &who.user, room, "m.room.member", Some(&who.user), &content).await {
         Ok(_) => Answer::json(200, &json!({})),
@@ -57,12 +74,22 @@ pub(super) async fn say(server: &Server, request: &Request, room: &str, kind: &s
         Ok(who) => who,
         Err(refused) => return Ok(refused),
     };
-    let Ok(content) = serde_json::from_slice::<Value>(&request.body) else {
-        return Ok(refusal(400, "M_NOT_JSON", "The request body could not be decoded into valid JSON."));
+    let content = match json_body(request) {
+        Ok(content) => content,
+        Err(refused) => return Ok(refused),
     };
     let members = server.database.members(room).await?;
     if !members.iter().any(|(user, membership)| *user == who.user && membership == "join") {
-        return Ok(refusal(403, "M_FORBIDDEN", "You are not joined to this room."));
+        // A room that is not known, one of which there is an invite, one that is here.
+        let here = matches!(own_rooms::content(server, room, "m.room.create").await, Ok(Some(_)));
+        return Ok(match (members.is_empty(), here) {
+            (true, _) => {
+                let text = format!("QueryRoomVersionForRoom: missing room info for room {room}");
+                refusal(400, "M_UNSUPPORTED_ROOM_VERSION", &text)
+            }
+            (false, false) => unhelpful(),
+            (false, true) => refusal(403, "M_FORBIDDEN", &format!("eventauth: sender {:?} not in room", who.user)),
+        });
     }
     Ok(match rooms::send(server, &who.user, room, kind, None, &content).await {
         Ok(id) => Answer::json(200, &json!({ "event_id": id })),
