@@ -176,7 +176,7 @@ try { print(EJSON.stringify(db.getSiblingDB("admin").runCommand({"replSetStepDow
           "docker exec rcfed-postgres psql -X -q -U postgres -d postgres -c 'DROP DATABASE homeserver' -c 'ALTER DATABASE kept RENAME TO homeserver'",
           "docker start rcfed-homeserver"]),
     fault("The relay's volume is gone", &["docker rm -f rcfed-relay", "docker volume rm rcfed-relay"], "docker.volumes", NONE,
-        &["rcfed apply"]),
+        &["docker volume create --label io.rcfed.service=relay rcfed-relay", "rcfed apply"]),
     fault("Since an upgrade that failed Rocket.Chat is down",
         &[r#"python3 -c 'import json,sys; p=sys.argv[1]; d=json.load(open(p)); d["rocketchat"]["ready"]={"reference":"registry.rocket.chat/rocketchat/rocket.chat:7.10.14","id":"sha256:0"}; json.dump(d,open(p,"w"))' $S/ran.json"#,
           "docker stop rcfed-rocketchat"],
