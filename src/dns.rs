@@ -4,6 +4,7 @@
 //! [`wait_for`] asks again until it is right. Only the first and the last touch the network.
 
 mod caa;
+mod dnssec;
 mod judge;
 mod lookup;
 mod message;
@@ -11,8 +12,10 @@ mod ranges;
 mod records;
 mod report;
 mod wait;
+mod zone;
 
 pub use caa::{Caa, CaaRecord, CaaVerdict};
+pub use dnssec::{Bogus, Cause};
 pub use judge::{Change, Expected, Judgement, LETS_ENCRYPT, NameReport, Verdict, judge};
 pub use lookup::{Answer, Lookup, Seen, ServerView, View, ZoneServer};
 pub use message::Fault;
@@ -20,3 +23,4 @@ pub use ranges::{is_cloudflare, is_private};
 pub use records::{Srv, SrvAnswer};
 pub use report::{findings, report};
 pub use wait::{Patience, WaitError, wait_for};
+pub use zone::{NameServer, Own, Said, Zone};

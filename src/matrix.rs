@@ -12,5 +12,5 @@ pub mod signing_key;
 pub mod well_known;
 pub mod x_matrix;
 
-pub use eyes::Eyes;
+pub use eyes::{Eyes, Ground};
 pub use look::{ClientSide, Look, Wishes, look};

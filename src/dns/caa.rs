@@ -8,7 +8,8 @@ use super::message::Fault;
 use crate::domain::DomainName;
 
 /// The records that count for a name: those of the closest ancestor that has any.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Caa {
     /// No domain between the name and the root has a CAA record: everybody may issue.
     None,
@@ -29,7 +30,7 @@ pub enum Caa {
 }
 
 /// One CAA record.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct CaaRecord {
     /// An issuer that does not know the tag must refuse.
     pub critical: bool,
@@ -106,6 +107,19 @@ impl Caa {
             (None, Some(record)) => CaaVerdict::Forbids { at, record: record.to_string(), remove: false },
             (None, None) => CaaVerdict::Allows,
         }
+    }
+}
+
+impl Caa {
+    /// The domain and the record that keep every one of `issuers` from issuing by any method; only domains are compared.
+    pub fn shuts_out(&self, issuers: &[&str]) -> Option<(&str, &CaaRecord)> {
+        let Self::Records { at, records } = self else { return None };
+        let named = |record: &&CaaRecord| issuers.iter().any(|issuer| record.parts().0.eq_ignore_ascii_case(issuer));
+        let mut issue = records.iter().filter(|record| record.is("issue") || record.is("issuewild"));
+        if issue.clone().any(|record| named(&record)) {
+            return None;
+        }
+        issue.find(|record| record.is("issue")).map(|record| (at.as_str(), record))
     }
 }
 
@@ -197,6 +211,24 @@ mod tests {
             let forbids = CaaVerdict::Forbids { at: "example.org".into(), record: quoted.into(), remove: gone };
             assert_eq!(judged(records), forbids);
         }
+    }
+
+    #[test]
+    fn who_is_named_for_anything_is_not_shut_out() {
+        let of = |records: &[(&str, &str)]| Caa::Records {
+            at: "example.org".into(),
+            records: records
+                .iter()
+                .map(|(tag, value)| CaaRecord { critical: false, tag: (*tag).into(), value: (*value).into() })
+                .collect(),
+        };
+        let shut =
+            |records: &[(&str, &str)]| of(records).shuts_out(&["a.example", "b.example"]).map(|(_, r)| r.to_string());
+        assert_eq!(shut(&[("issue", "B.example; validationmethods=dns-01"), ("issue", ";")]), None);
+        assert_eq!(shut(&[("issue", ";"), ("issuewild", "a.example")]), None);
+        assert_eq!(shut(&[("iodef", "mailto:me@example.org"), ("issuewild", ";")]), None);
+        assert_eq!(shut(&[("issue", "c.example")]).as_deref(), Some(r#"0 issue "c.example""#));
+        assert_eq!(Caa::None.shuts_out(&["a.example"]), None);
     }
 
     #[test]

@@ -140,7 +140,7 @@ impl Lookup {
 
     /// Asks the resolvers in turn; only an answer, or the news that there is none, ends the round.
     pub(super) async fn resolve(&self, name: &Name, kind: RecordType) -> Result<Message, Fault> {
-        let question = Question { name: name.clone(), kind, recursive: true, unchecked: false };
+        let question = Question { name: name.clone(), kind, recursive: true, unchecked: false, signed: false };
         let mut last = Fault::Unreachable("no resolver is configured".into());
         for server in &self.resolvers {
             match ask(*server, &question, self.each).await {
@@ -173,7 +173,7 @@ impl Lookup {
     }
 
     async fn authority(&self, server: &ZoneServer, name: &Name, kind: RecordType) -> (Answer, Vec<Name>) {
-        let question = Question { name: name.clone(), kind, recursive: false, unchecked: false };
+        let question = Question { name: name.clone(), kind, recursive: false, unchecked: false, signed: false };
         let message = match ask(server.address, &question, self.each).await {
             Ok(message) => message,
             Err(fault) => return (Err(fault), Vec::new()),

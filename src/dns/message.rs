@@ -6,7 +6,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use hickory_resolver::proto::op::{Message, Query, ResponseCode};
+use hickory_resolver::proto::op::{Edns, Message, Query, ResponseCode};
 use hickory_resolver::proto::rr::{Name, RecordType};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
@@ -59,16 +59,13 @@ pub(super) struct Question {
     pub recursive: bool,
     /// Whether the server shall answer even if signatures are wrong.
     pub unchecked: bool,
+    /// Whether signatures are wanted beside the records (RFC 4035, section 3.2.1).
+    pub signed: bool,
 }
 
 /// Asks `server` once (the packet is sent again at half-time, for the one that got lost), over TCP if the answer was cut.
 pub(super) async fn ask(server: SocketAddr, question: &Question, limit: Duration) -> Result<Message, Fault> {
-    let answer = timeout(limit, async {
-        let query = question.message();
-        let answer = over_udp(server, &query, limit / 2).await?;
-        if answer.metadata.truncation { over_tcp(server, &query).await } else { Ok(answer) }
-    });
-    let message = answer.await.map_err(|_| Fault::Timeout)??;
+    let message = exchange(server, question, limit).await?;
     match message.metadata.response_code {
         ResponseCode::NoError => Ok(message),
         ResponseCode::NXDomain => Err(Fault::NxDomain),
@@ -78,12 +75,27 @@ pub(super) async fn ask(server: SocketAddr, question: &Question, limit: Duration
     }
 }
 
+/// As [`ask`], but every answer is one, whatever its code says.
+pub(super) async fn exchange(server: SocketAddr, question: &Question, limit: Duration) -> Result<Message, Fault> {
+    let answer = timeout(limit, async {
+        let query = question.message();
+        let answer = over_udp(server, &query, limit / 2).await?;
+        if answer.metadata.truncation { over_tcp(server, &query).await } else { Ok(answer) }
+    });
+    answer.await.map_err(|_| Fault::Timeout)?
+}
+
 impl Question {
     fn message(&self) -> Message {
         let mut message = Message::query();
         message.metadata.recursion_desired = self.recursive;
         message.metadata.checking_disabled = self.unchecked;
         message.add_query(Query::query(self.name.clone(), self.kind));
+        if self.signed {
+            let mut edns = Edns::new();
+            edns.set_max_payload(1232).set_dnssec_ok(true);
+            message.set_edns(edns);
+        }
         message
     }
 }

@@ -10,8 +10,10 @@ use futures_util::future::join;
 use hickory_resolver::proto::op::Message;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 
+use super::caa::{self, Caa};
 use super::lookup::{Lookup, View, end_of_chain, plain};
 use super::message::Fault;
+use crate::domain::DomainName;
 
 /// One SRV record (RFC 2782).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -24,6 +26,8 @@ pub struct Srv {
     pub port: u16,
     /// Its host, without the final dot; `.` says that there is no such service.
     pub target: String,
+    /// How long the resolver keeps it, in seconds.
+    pub ttl: u32,
 }
 
 /// The records, best first. None is an answer as well; [`Fault::NxDomain`] means the same.
@@ -47,6 +51,14 @@ impl Lookup {
     }
 }
 
+impl Lookup {
+    /// Who may issue certificates for `host`; `None` if it is no name that can have one.
+    pub async fn caa(&self, host: &str) -> Option<Caa> {
+        let name: DomainName = host.parse().ok()?;
+        Some(caa::climb(self, &name).await)
+    }
+}
+
 impl View {
     /// Both families failed alike.
     pub fn failed(fault: Fault) -> Self {
@@ -62,7 +74,7 @@ fn srv_of(message: &Message, name: &Name) -> Vec<Srv> {
         .filter_map(|record| {
             let RData::SRV(srv) = &record.data else { return None };
             let target = if srv.target.is_root() { ".".to_owned() } else { plain(&srv.target) };
-            Some(Srv { priority: srv.priority, weight: srv.weight, port: srv.port, target })
+            Some(Srv { priority: srv.priority, weight: srv.weight, port: srv.port, target, ttl: record.ttl })
         })
         .take(MOST)
         .collect();

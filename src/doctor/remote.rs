@@ -4,6 +4,7 @@
 //! thousand names cost a thousand looks and nothing else. What only follows from a mistake is folded under it: a
 //! well-known document that is wrong is told as that, and not as the closed port to which everybody falls back.
 
+mod caa;
 mod chat;
 mod clients;
 mod keys;
@@ -16,6 +17,7 @@ mod srv;
 mod tls;
 mod wellknown;
 mod words;
+mod zones;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -75,10 +77,14 @@ pub struct Sight<'a> {
 /// Every row, after what it needs, in the order in which causes are told apart.
 pub fn table() -> Vec<&'static Remote> {
     let parts = [
+        names::NAME,
+        zones::CHECKS,
         names::CHECKS,
         wellknown::CHECKS,
         srv::CHECKS,
         reach::CHECKS,
+        tls::HANDSHAKES,
+        caa::CHECKS,
         tls::CHECKS,
         keys::CHECKS,
         server::CHECKS,
@@ -183,7 +189,7 @@ impl<'a> Sight<'a> {
     /// When somebody who looked now stops believing it, `seconds` later.
     fn until(&self, seconds: u64) -> String {
         let later = self.now.saturating_add(i64::try_from(seconds).unwrap_or(0).saturating_mul(1000));
-        Timestamp::from_millisecond(later).unwrap_or_default().strftime("%Y-%m-%d %H:%M UTC").to_string()
+        utc(later)
     }
 
     /// What is told of a well-known document that was put right: the longest that anybody keeps the old one.
@@ -203,6 +209,11 @@ impl<'a> Sight<'a> {
         }
         all
     }
+}
+
+/// A time, in milliseconds since 1970, as a person reads it.
+fn utc(milliseconds: i64) -> String {
+    Timestamp::from_millisecond(milliseconds).unwrap_or_default().strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
 /// A target as a person reads it.

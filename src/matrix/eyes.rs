@@ -5,14 +5,19 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::future::join;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use tokio::time::{Instant, timeout_at};
 
-use crate::dns::{Fault, Lookup, SrvAnswer, View, is_private};
+use crate::dns::{Bogus, Caa, Fault, Lookup, SrvAnswer, View, Zone, is_private};
 use crate::error::Explain;
 use crate::host::net::exchange::{Alpn, Clients, Limits, Tls, Trouble, Wire};
 use crate::host::tls::{BadRoots, TlsFacts, Trust};
+
+/// The most that a look at zones may take; it is over long before that, unless servers are silent.
+const GROUND: Duration = Duration::from_secs(5);
 
 /// How strangers are looked at. Clones share everything.
 #[derive(Clone, Debug)]
@@ -66,10 +71,38 @@ impl Eyes {
         timeout_at(until, self.lookup.host(host)).await.unwrap_or_else(|_| View::failed(Fault::Timeout))
     }
 
+    /// The zone of a host, and what keeps others from believing it.
+    pub async fn ground(&self, host: &str, until: Instant) -> Ground {
+        let zone = async {
+            let zone = self.lookup.zone(host, self.private_allowed).await;
+            let failed = zone.as_ref().is_some_and(|zone| matches!(zone.resolver, Err(Fault::ServFail { .. })));
+            let now = u32::try_from(UnixTime::now().as_secs()).unwrap_or(u32::MAX);
+            let bogus = if failed { self.lookup.bogus(host, now).await } else { None };
+            (zone, bogus)
+        };
+        let until = until.min(Instant::now() + GROUND);
+        let looked = timeout_at(until, join(zone, self.lookup.caa(host))).await;
+        let ((zone, bogus), caa) = looked.unwrap_or_default();
+        Ground { host: host.to_owned(), zone, bogus, caa }
+    }
+
     /// SRV records.
     pub async fn srv(&self, query: &str, until: Instant) -> SrvAnswer {
         timeout_at(until, self.lookup.srv(query)).await.unwrap_or(Err(Fault::Timeout))
     }
+}
+
+/// What a host stands on.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Ground {
+    /// The host.
+    pub host: String,
+    /// Its zone, if the way to it could be gone.
+    pub zone: Option<Zone>,
+    /// Why its records are not believed, if this machine's resolver does not.
+    pub bogus: Option<Bogus>,
+    /// Who may issue certificates for it.
+    pub caa: Option<Caa>,
 }
 
 /// Why nothing can be looked at.

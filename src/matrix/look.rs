@@ -11,12 +11,12 @@ use rustls::pki_types::CertificateDer;
 use tokio::time::Instant;
 use url::Url;
 
-use super::Eyes;
 use super::discovery::{Discovery, find};
 use super::probe::{self, Inside, Seen};
 use super::server_name::{Host, ServerName, Unwise};
 use super::signing_key::SigningKey;
 use super::well_known::{self, Client, Cors, Fetch, Kind, Support, fetch};
+use super::{Eyes, Ground};
 use crate::host::net::exchange::{Request, Trouble};
 
 /// What is wanted of a look.
@@ -43,6 +43,8 @@ pub struct Look {
     pub discovery: Discovery,
     /// What answers at each target, in the order of the targets.
     pub targets: Vec<Seen>,
+    /// The zones of the name's host and of the hosts it leads to, the name's own first.
+    pub grounds: Vec<Ground>,
     /// What clients see, if it was wanted and there is a host to ask.
     pub clients: Option<ClientSide>,
     /// How long it took, in milliseconds.
@@ -82,6 +84,9 @@ impl Default for Wishes {
     }
 }
 
+/// Hosts beside the name's own whose zones are looked at.
+const MOST_GROUNDS: usize = 4;
+
 /// Looks at `name` from outside.
 pub async fn look(name: &ServerName, eyes: &Eyes, wishes: &Wishes) -> Look {
     let started = Instant::now();
@@ -89,20 +94,29 @@ pub async fn look(name: &ServerName, eyes: &Eyes, wishes: &Wishes) -> Look {
     let federation = async {
         let discovery = find(name, eyes, until).await;
         let inside = Inside { signing_key: wishes.signing_key.as_ref(), extra: &wishes.extra_chain };
-        let seen =
-            join_all(discovery.targets.iter().map(|target| probe::probe(name, target, inside, eyes, until))).await;
-        (discovery, seen)
+        let probes = join_all(discovery.targets.iter().map(|target| probe::probe(name, target, inside, eyes, until)));
+        let others = discovery.hosts.iter().map(|seen| &seen.host).filter(|host| Some(host.as_str()) != own(name));
+        let grounds = join_all(others.take(MOST_GROUNDS).map(|host| eyes.ground(host, until)));
+        let (seen, grounds) = join(probes, grounds).await;
+        (discovery, seen, grounds)
     };
     let clients: OptionFuture<_> = wishes.clients.then(|| client_side(name, eyes, until)).into();
-    let ((discovery, targets), clients) = join(federation, clients).await;
+    let ground: OptionFuture<_> = own(name).map(|host| eyes.ground(host, until)).into();
+    let ((discovery, targets, others), clients, ground) = join3(federation, clients, ground).await;
     Look {
         name: name.clone(),
         unwise: name.unwise(),
         discovery,
         targets,
+        grounds: ground.into_iter().chain(others).collect(),
         clients: clients.flatten(),
         took_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
     }
+}
+
+/// The name's host, if it has a zone.
+fn own(name: &ServerName) -> Option<&str> {
+    if let Host::Dns(host) = name.host() { Some(host) } else { None }
 }
 
 async fn client_side(name: &ServerName, eyes: &Eyes, until: Instant) -> Option<ClientSide> {

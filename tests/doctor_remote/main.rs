@@ -5,11 +5,13 @@
 #[path = "../support/mod.rs"]
 mod bed;
 mod faults;
+mod ground;
 mod healthy;
 #[path = "../matrix/servers.rs"]
 #[allow(dead_code)]
 mod servers;
 mod world;
+mod zones;
 
 use std::path::Path;
 
@@ -54,6 +56,43 @@ async fn every_fault_is_told_by_its_first_cause() {
     }
 }
 
+/// Each zone in its own way wrong, all of them seen in one run.
+#[test]
+fn every_fault_of_a_zone_is_told_by_its_first_cause() {
+    let only = std::env::var("RCFED_TEST_FAULT").unwrap_or_default();
+    let cases: Vec<&zones::Case> = zones::CASES.iter().filter(|case| case.name.contains(&only)).collect();
+    let Some(ground) = ground::Ground::start(&cases) else { return };
+    let names: Vec<String> = cases.iter().map(|case| format!("{}.example", case.label)).collect();
+    let reports = ground.doctor(&names);
+    let (mut wrong, mut told) = (Vec::new(), Vec::new());
+    for (case, name) in cases.iter().zip(&names) {
+        let report = reports.iter().find(|report| report["server_name"] == name.as_str()).unwrap();
+        let findings = report["findings"].as_array().unwrap();
+        let first = ["fail", "warn", "unknown"].iter().find_map(|kind| findings.iter().find(|f| f["status"] == *kind));
+        let found = first.map_or("nothing", |finding| finding["id"].as_str().unwrap());
+        if found != case.first {
+            wrong.push(format!("{}: {found}, not {}\n{report:#}", case.name, case.first));
+        }
+        let line =
+            |key: &str| first.map(|finding| finding[key].as_str().unwrap_or_default().to_owned()).unwrap_or_default();
+        let seen = first.and_then(|finding| finding["evidence"].as_array()).into_iter().flatten();
+        let seen: String = seen.map(|fact| format!("  seen {}\n", fact.as_str().unwrap())).collect();
+        assert!(first.is_none() || line("remedy").len() > 10, "{}: no remedy", case.name);
+        if first.is_some() {
+            let (status, subject, summary) = (line("status"), line("subject"), line("summary"));
+            let (remedy, cached) = (line("remedy"), line("cached"));
+            told.push(format!(
+                "# {}\n{status} {found} {subject} {summary}\n{seen}  do {remedy}\n  later {cached}\n",
+                case.name
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), cases.len(), wrong.join("\n────\n"));
+    if only.is_empty() {
+        insta::assert_snapshot!(world::without_dates(&told.join("\n")));
+    }
+}
+
 /// A machine behind a router that leads nothing back in: told as that, and the rest is judged through the gateway.
 #[tokio::test]
 async fn a_machine_that_cannot_reach_itself_is_not_called_broken() {
@@ -78,7 +117,7 @@ async fn a_machine_that_cannot_reach_itself_is_not_called_broken() {
 #[test]
 fn the_page_of_remote_faults_is_that_of_the_table() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/remote-faults.md");
-    let page = faults::page();
+    let page = faults::page() + &zones::section();
     if std::env::var_os("RCFED_UPDATE_DOCS").is_some() {
         std::fs::write(&path, &page).unwrap();
     }
@@ -86,8 +125,10 @@ fn the_page_of_remote_faults_is_that_of_the_table() {
         std::fs::read_to_string(&path).unwrap_or_default() == page,
         "docs/remote-faults.md is stale: run `make docs`"
     );
-    for fault in FAULTS.iter().filter(|fault| fault.first != "nothing") {
-        assert!(rcfed::doctor::find(fault.first).is_some(), "{}: there is no check {}", fault.name, fault.first);
+    let zones = zones::CASES.iter().map(|case| (case.name, case.first));
+    let all = FAULTS.iter().map(|fault| (fault.name, fault.first)).chain(zones);
+    for (name, first) in all.filter(|(_, first)| *first != "nothing") {
+        assert!(rcfed::doctor::find(first).is_some(), "{name}: there is no check {first}");
     }
 }
 

@@ -308,3 +308,19 @@ pub fn without_chance(text: &str) -> String {
     }
     out
 }
+
+/// Without days and times, and without the tags of keys, which are new in every run.
+pub fn without_dates(text: &str) -> String {
+    let mut words: Vec<String> = text.split(' ').map(str::to_owned).collect();
+    for at in 0..words.len() {
+        let digits = words[at].trim_end_matches([')', ',']);
+        if digits.len() == 10 && digits.parse::<jiff::civil::Date>().is_ok() {
+            words[at] = "DAY".into();
+        } else if digits.len() == 5 && digits.get(2..3) == Some(":") {
+            words[at] = "TIME".into();
+        } else if at > 0 && words[at - 1] == "tag" {
+            words[at] = words[at].replace(digits, "TAG");
+        }
+    }
+    words.join(" ")
+}

@@ -37,8 +37,21 @@ impl Authority {
     }
 
     pub fn named(name: &str) -> Self {
+        Self::made(name, None)
+    }
+
+    /// One whose certificates look like those of a public authority.
+    #[allow(dead_code)] // other tests share this file
+    pub fn organised(organisation: &str, name: &str) -> Self {
+        Self::made(name, Some(organisation))
+    }
+
+    fn made(name: &str, organisation: Option<&str>) -> Self {
         let mut parameters = CertificateParams::new(Vec::new()).unwrap();
         parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        if let Some(organisation) = organisation {
+            parameters.distinguished_name.push(rcgen::DnType::OrganizationName, organisation);
+        }
         parameters.distinguished_name.push(rcgen::DnType::CommonName, name);
         let key = KeyPair::generate().unwrap();
         let pem = parameters.self_signed(&key).unwrap().pem();

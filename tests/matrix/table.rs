@@ -101,7 +101,7 @@ fn srv(answer: &Answer) -> SrvAnswer {
     let record = |text: &String| {
         let parts: Vec<&str> = text.split(' ').collect();
         let number = |at: usize| parts[at].parse().unwrap();
-        Srv { priority: number(0), weight: number(1), port: number(2), target: parts[3].into() }
+        Srv { priority: number(0), weight: number(1), port: number(2), target: parts[3].into(), ttl: 60 }
     };
     Ok(records.iter().map(record).collect())
 }

@@ -10,11 +10,10 @@ use crate::matrix::server_name::{NameError, Unwise};
 
 pub(super) const GRAMMAR: &str = "name.grammar";
 const UNWISE: &str = "name.unwise";
-const DNSSEC: &str = "dns.dnssec";
 const LOOKUP: &str = "dns.lookup";
 const PRIVATE: &str = "dns.private";
 
-pub(super) const CHECKS: &[Remote] = &[
+pub(super) const NAME: &[Remote] = &[
     Remote {
         id: GRAMMAR,
         place: Place::Dns,
@@ -43,24 +42,13 @@ pub(super) const CHECKS: &[Remote] = &[
             source: "Matrix specification, appendices, Server Name.",
         },
     },
-    Remote {
-        id: DNSSEC,
-        place: Place::Dns,
-        needs: &[GRAMMAR],
-        own: false,
-        judge: dnssec,
-        doc: Doc {
-            what: "Whether a lookup fails only as long as signatures are checked.",
-            why: "A resolver that checks signatures answers SERVFAIL for a zone whose signatures are wrong.",
-            fails: "Servers behind a checking resolver say that the name cannot be resolved; others work.",
-            fix: "Sign the zone again, or remove the DS record at the registrar until it is signed.",
-            source: "RFC 4035, section 5.5.",
-        },
-    },
+];
+
+pub(super) const CHECKS: &[Remote] = &[
     Remote {
         id: LOOKUP,
         place: Place::Dns,
-        needs: &[DNSSEC],
+        needs: &["dns.dnssec", "dns.delegation", "dns.lame", "dns.stale"],
         own: false,
         judge: lookup,
         doc: Doc {
@@ -111,23 +99,6 @@ fn unwise(sight: &Sight<'_>) -> Vec<Finding> {
     sight.look.unwise.iter().map(told).collect()
 }
 
-fn dnssec(sight: &Sight<'_>) -> Vec<Finding> {
-    let bogus = |fault: &Fault| *fault == Fault::ServFail { bogus: true };
-    let discovery = &sight.look.discovery;
-    let hosts = discovery
-        .hosts
-        .iter()
-        .filter(|seen| [&seen.view.a, &seen.view.aaaa].into_iter().any(|answer| answer.as_ref().is_err_and(bogus)));
-    let srv = discovery.srv.iter().filter(|seen| seen.answer.as_ref().is_err_and(bogus));
-    let told = |name: &str| {
-        Finding::fail(DNSSEC, name, "is answered only when DNSSEC is not checked: the zone's signatures are wrong")
-            .seen("SERVFAIL, and an answer with checking disabled")
-            .remedy("sign the zone again, or remove its DS record at the registrar until it is")
-            .cached("resolvers remember the failure for up to five minutes, and a DS record for its time to live")
-    };
-    hosts.map(|seen| told(&seen.host)).chain(srv.map(|seen| told(&seen.query))).collect()
-}
-
 fn lookup(sight: &Sight<'_>) -> Vec<Finding> {
     let host = sight.host();
     let told = |problem: &Problem| match problem {
@@ -173,10 +144,10 @@ fn private(sight: &Sight<'_>) -> Vec<Finding> {
     let mut all: Vec<_> = targets.chain(documents.map(|fetch| (fetch.address, sight.host()))).collect();
     all.sort();
     all.dedup();
-    let told = |(address, host)| {
-        Finding::fail(PRIVATE, host, format!("has the private address {address}, which nobody outside can reach"))
+    let told = |(address, host): (std::net::IpAddr, String)| {
+        Finding::fail(PRIVATE, &host, format!("has the private address {address}, which nobody outside can reach"))
             .remedy("put the public address into the zone; the private one belongs into a resolver at home")
-            .cached("resolvers may believe the old record until its time to live is over")
+            .cached(sight.kept(&host))
     };
     all.into_iter().map(told).collect()
 }

@@ -145,7 +145,7 @@ fn address(sight: &Sight<'_>) -> Vec<Finding> {
                     advice(Some(trouble), port),
                     if address.is_ipv6() { "\nnginx listens on IPv6 only if told: listen [::]:443 ssl;" } else { "" }
                 ))
-                .cached("resolvers may believe the old record until its time to live is over")
+                .cached(sight.kept(host))
         };
         if !found.contains(&finding) {
             found.push(finding);
@@ -160,7 +160,9 @@ fn address(sight: &Sight<'_>) -> Vec<Finding> {
     }
     for seen in &sight.look.targets {
         if let Some(trouble) = silent(seen) {
-            dead(seen.target.address, seen.target.port, &seen.target.certificate_name, trouble);
+            // The record is that of the host which an SRV record names.
+            let host = seen.target.srv.as_ref().map_or(&seen.target.certificate_name, |srv| &srv.target);
+            dead(seen.target.address, seen.target.port, host, trouble);
         }
     }
     found

@@ -122,7 +122,7 @@ fn unavailable(sight: &Sight<'_>) -> Vec<Finding> {
         Problem::SrvUnavailable(query) => Some(
             Finding::fail(UNAVAILABLE, query, "points to `.`: it says that there is no such service")
                 .remedy("remove the record, or let it point to the homeserver")
-                .cached(RECORD),
+                .cached(kept(sight, query)),
         ),
         _ => None,
     })
@@ -134,7 +134,7 @@ fn target(sight: &Sight<'_>) -> Vec<Finding> {
         Problem::SrvBadTarget(query, target) => Some(
             Finding::fail(TARGET, query, format!("points to `{target}`, which is not a host name"))
                 .remedy("a record's target is the name of a host with an A record, without port and without address")
-                .cached(RECORD),
+                .cached(kept(sight, query)),
         ),
         Problem::NoAddress(host, fault) if !own.contains(&Some(host.clone())) => {
             let why = fault.as_ref().map_or_else(|| "it has no address".to_owned(), ToString::to_string);
@@ -145,7 +145,7 @@ fn target(sight: &Sight<'_>) -> Vec<Finding> {
                     format!("is where an SRV record sends others, and it cannot be looked up: {why}"),
                 )
                 .remedy(format!("correct the SRV record, or add: {host}. 3600 IN A ADDRESS"))
-                .cached(RECORD),
+                .cached(sight.kept(host)),
             )
         }
         _ => None,
@@ -168,7 +168,7 @@ fn alias(sight: &Sight<'_>) -> Vec<Finding> {
                 )
                 .seen(format!("{target} CNAME {end}"))
                 .remedy(format!("let the record name {end} itself"))
-                .cached(RECORD),
+                .cached(kept(sight, query)),
             )
         }
         _ => None,
@@ -199,8 +199,14 @@ fn unused(sight: &Sight<'_>) -> Vec<Finding> {
     sight.look.discovery.srv.iter().filter_map(told).collect()
 }
 
-/// Who keeps an old record.
-const RECORD: &str = "resolvers may believe the old record until its time to live is over";
+/// Until when others keep an old record: what this machine's resolver has left of it is the least.
+fn kept(sight: &Sight<'_>, query: &str) -> String {
+    let seen = sight.look.discovery.srv.iter().find(|seen| seen.query == query);
+    match seen.and_then(|seen| seen.answer.as_ref().ok()?.iter().map(|record| record.ttl).max()) {
+        Some(ttl) => format!("others may believe the old record until {} at least", sight.until(ttl.into())),
+        None => "resolvers may believe the old record until its time to live is over".into(),
+    }
+}
 
 fn each(sight: &Sight<'_>, told: impl Fn(&Problem) -> Option<Finding>) -> Vec<Finding> {
     sight.look.discovery.problems.iter().filter_map(told).collect()

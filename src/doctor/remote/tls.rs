@@ -20,24 +20,25 @@ const SOON: i64 = 10;
 const SOURCE: &str = "Matrix server-server API, TLS and resolving server names.";
 const REACHED: &[&str] = &["reach.server"];
 
+pub(super) const HANDSHAKES: &[Remote] = &[Remote::row(
+    Place::Tls,
+    HANDSHAKE,
+    REACHED,
+    handshake,
+    Doc {
+        what: "Whether TLS can be spoken where others connect.",
+        why: "Federation knows nothing else; a plain HTTP port or an old TLS are of no use.",
+        fails: "Others say `wrong version number`, or that the connection was closed.",
+        fix: "Let the port speak TLS 1.2 or 1.3, with a certificate for the name.",
+        source: SOURCE,
+    },
+)];
+
 pub(super) const CHECKS: &[Remote] = &[
     Remote::row(
         Place::Tls,
-        HANDSHAKE,
-        REACHED,
-        handshake,
-        Doc {
-            what: "Whether TLS can be spoken where others connect.",
-            why: "Federation knows nothing else; a plain HTTP port or an old TLS are of no use.",
-            fails: "Others say `wrong version number`, or that the connection was closed.",
-            fix: "Let the port speak TLS 1.2 or 1.3, with a certificate for the name.",
-            source: SOURCE,
-        },
-    ),
-    Remote::row(
-        Place::Tls,
         EXPIRED,
-        &[HANDSHAKE],
+        &[HANDSHAKE, "tls.caa"],
         |sight| of(sight, EXPIRED),
         Doc {
             what: "Whether a certificate of the chain has ended.",

@@ -4,6 +4,7 @@
 PACKAGES=(
     ca-certificates curl jq openssl procps tmux
     docker.io iproute2 iptables docker-registry pebble
+    nsd unbound ldnsutils
     nginx-light postgresql locales busybox-static
     python3 python3-venv
     gcc musl-tools
