@@ -240,5 +240,27 @@ mod tests {
             let read = ServerKeys::read(body.to_string().as_bytes()).unwrap();
             prop_assert!(read.keys.iter().all(|key| key.signature != Signature::Valid));
         }
+
+        /// A good document with some bytes replaced: whoever still believes it, believes what was signed.
+        #[test]
+        fn a_damaged_document_is_read_or_refused(changes in prop::collection::vec((any::<usize>(), any::<u8>()), 1..4)) {
+            static REAL: std::sync::OnceLock<(SigningKey, Value)> = std::sync::OnceLock::new();
+            let (_, good) = REAL.get_or_init(|| {
+                let key = SigningKey::generate().unwrap();
+                let document = document(&[&key], |_| {});
+                (key, document)
+            });
+            let mut bytes = good.to_string().into_bytes();
+            for (place, value) in changes {
+                let place = place % bytes.len();
+                bytes[place] = value;
+            }
+            let Ok(read) = ServerKeys::read(&bytes) else { return Ok(()) };
+            if read.keys.iter().any(|key| key.signature == Signature::Valid) {
+                let mut changed: Value = serde_json::from_slice(&bytes).unwrap();
+                changed["signatures"] = good["signatures"].clone();
+                prop_assert_eq!(&changed, good);
+            }
+        }
     }
 }

@@ -241,3 +241,76 @@ fn shown(text: &str, longest: usize) -> String {
 
 /// Bytes of an identifier (specification, "Common Identifier Format").
 const LONGEST_ID: usize = 255;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::matrix::signing_key::SigningKey;
+    use crate::matrix::x_matrix::{Signable, authorization};
+
+    const PATH: &str = "/_matrix/federation/v2/invite/%21room%3Aa.example/%24event";
+    const BODY: &str = r#"{"room_version": "10", "event": {"type": "m.room.member", "room_id": "!room:a.example",
+        "sender": "@a:a.example", "state_key": "@b:b.example", "content": {"membership": "invite"}, "origin_server_ts": 1},
+        "invite_room_state": [{"type": "m.room.encryption"}]}"#;
+
+    fn headers(values: &[&[u8]]) -> HeaderMap {
+        let values = values.iter().filter_map(|value| hyper::header::HeaderValue::from_bytes(value).ok());
+        values.map(|value| (AUTHORIZATION, value)).collect()
+    }
+
+    /// Some bytes of a good text replaced, left out or put in.
+    fn damaged(text: &'static str) -> impl Strategy<Value = Vec<u8>> {
+        let change = (0..text.len(), any::<u8>(), 0..3_u8);
+        prop::collection::vec(change, 0..4).prop_map(move |changes| {
+            let mut bytes = text.as_bytes().to_vec();
+            for (at, byte, how) in changes {
+                let at = at.min(bytes.len().saturating_sub(1));
+                match how {
+                    0 => bytes[at] = byte,
+                    1 => drop(bytes.remove(at)),
+                    _ => bytes.insert(at, byte),
+                }
+            }
+            bytes
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_path_is_read_or_refused(path in damaged(PATH), any in "\\PC{0,60}") {
+            for path in [String::from_utf8_lossy(&path).into_owned(), any] {
+                if let Some(target) = Target::parse(&path) {
+                    prop_assert!(target.room.starts_with('!') && target.event_id.starts_with('$'));
+                    prop_assert!(target.room.len() <= LONGEST_ID && target.event_id.len() <= LONGEST_ID);
+                }
+            }
+        }
+
+        #[test]
+        fn any_header_is_read_or_refused(one in "X-Matrix \\PC{0,60}", other in prop::collection::vec(any::<u8>(), 0..60)) {
+            if let Some(origin) = origin(&headers(&[one.as_bytes(), &other])) {
+                prop_assert!(!origin.is_empty() && origin.len() <= 120);
+            }
+        }
+
+        #[test]
+        fn a_header_of_our_own_names_us(name in "[a-z0-9-]{1,20}\\.example(:[1-9][0-9]{1,3})?") {
+            let key = SigningKey::generate().unwrap();
+            let request = Signable { method: "GET", uri: "/", origin: &name, destination: "b.example", content: None };
+            let header = authorization(&key, &request).unwrap();
+            prop_assert_eq!(origin(&headers(&[header.as_bytes()])), Some(name));
+        }
+
+        #[test]
+        fn any_body_is_read_or_refused(body in damaged(BODY), first in any::<bool>()) {
+            let target = Target { first, room: "!room:a.example".into(), event_id: "$event".into() };
+            if let Ok(invite) = Invite::parse(&target, &body) {
+                let _ = invite.refusal("a.example", &[]);
+                let event: serde_json::Value = serde_json::from_str(&invite.for_bridge("$event")).unwrap();
+                prop_assert_eq!(&event["room_id"], "!room:a.example");
+            }
+        }
+    }
+}

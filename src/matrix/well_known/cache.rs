@@ -43,6 +43,8 @@ pub fn believed(head: &Head, now: SystemTime) -> Cache {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::host::net::exchange::parse_head;
 
@@ -63,5 +65,16 @@ mod tests {
         assert_eq!(read("Expires: 0\r\n"), (Some(0), 300));
         assert_eq!(read("Cache-Control: max-age=700\r\nExpires: 0\r\n"), (Some(700), 700));
         assert_eq!(read("Cache-Control: max-age=x\r\n"), (None, 86_400));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_headers_say_others_forget_in_time(value in "\\PC{0,40}|max-age=[0-9\"]{0,30}", expires in "\\PC{0,30}") {
+            let head = format!("HTTP/1.1 200 OK\r\nCache-Control: {value}\r\nExpires: {expires}\r\n\r\n");
+            if let Ok(head) = parse_head(head.as_bytes()) {
+                let cache = believed(&head, SystemTime::now());
+                prop_assert!((LEAST..=MOST).contains(&cache.believed));
+            }
+        }
     }
 }

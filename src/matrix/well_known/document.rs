@@ -228,6 +228,27 @@ mod tests {
         }
 
         #[test]
+        fn a_damaged_document_is_read_or_refused(which in 0..3_usize, changes in prop::collection::vec((any::<usize>(), any::<u8>()), 1..4)) {
+            let good = [
+                r#"{"m.server": "matrix.example.org:443"}"#,
+                r#"{"m.homeserver": {"base_url": "https://a.example"}, "m.identity_server": {"base_url": "https://b.example"}}"#,
+                r#"{"contacts": [{"role": "m.role.admin", "matrix_id": "@a:b.example"}], "support_page": "https://a.example"}"#,
+            ];
+            let mut body = good[which].as_bytes().to_vec();
+            for (place, value) in changes {
+                let place = place % body.len();
+                body[place] = value;
+            }
+            for name in server(&body).into_iter() {
+                prop_assert!(name.as_str().len() <= body.len());
+            }
+            for client in client(&body).into_iter() {
+                prop_assert!(Url::parse(&client.base_url).is_ok());
+            }
+            let _ = support(&body);
+        }
+
+        #[test]
         fn any_name_in_a_document_is_read_or_refused(name in "\\PC{0,30}") {
             let body = serde_json::json!({ "m.server": name }).to_string();
             prop_assert_eq!(server(body.as_bytes()).ok(), ServerName::parse(&name).ok());
