@@ -25,6 +25,8 @@ pub enum Break {
     Slow,
     /// The server document is this many bytes long.
     Long(usize),
+    /// The server document comes with a header of this many bytes.
+    Header(usize),
     /// The client document: headers and body.
     Client(&'static str, &'static str),
     /// The certificate of the site, or of the homeserver.
@@ -32,6 +34,8 @@ pub enum Break {
     Matrix(Certificate),
     /// The homeserver's answer to the question for its keys: status, headers, body.
     Keys(u16, &'static str, &'static str),
+    /// The answer to the question for keys is this many bytes of nothing.
+    KeysLong(usize),
     /// The keys name this server, were valid until then (seconds from now), or are broken otherwise.
     KeysName(&'static str),
     KeysValid(i64),
@@ -121,6 +125,12 @@ pub const FAULTS: &[Fault] = &[
         &[Server(200, "", r#"{"server": "matrix.example.org:443"}"#), Closed],
     ),
     fault("The document is too large", "wellknown.document", &[Long(60_000), Closed]),
+    fault("The document comes with a header of two megabytes", "wellknown.answer", &[Header(2_000_000), Closed]),
+    fault(
+        "The document is compressed, which nobody asked for",
+        "wellknown.document",
+        &[Server(200, "Content-Encoding: gzip\r\n", "\u{1f}\u{8}\u{0}\u{0}"), Closed],
+    ),
     fault(
         "m.server has a scheme",
         "wellknown.name",
@@ -201,6 +211,7 @@ pub const FAULTS: &[Fault] = &[
         "keys.answer",
         &[Keys(403, "Server: cloudflare\r\nCF-RAY: 1\r\n", "<html>Just a moment")],
     ),
+    fault("Instead of keys come two megabytes of nothing", "keys.answer", &[KeysLong(2_000_000)]),
     fault("The keys are those of another server", "keys.name", &[KeysName("example.net")]),
     fault("The name is where the homeserver lives, not its name", "keys.name", &[Name("matrix.example.org:8443")]),
     fault("The keys have ended", "keys.validity", &[KeysValid(-86_400)]),

@@ -257,6 +257,7 @@ impl Ground {
         let text = NGINX
             .replace("@dir@", self.dir.path().to_str().unwrap())
             .replace("@plain@", &format!("none.invalid{}", having(Do::NoDocument)))
+            .replace("@redirected@", &format!("nor.invalid{}", having(Do::Redirected)))
             .replace("@lapsed@", &format!("none.invalid{}", having(Do::Lapsed)));
         self.write("homeserver.conf", &HOMESERVER.replace("@dir@", self.dir.path().to_str().unwrap()));
         let file = self.write("nginx.conf", &text);

@@ -132,6 +132,11 @@ fn documents(broken: &'static [Break]) -> impl Fn(&str) -> Option<String> + Clon
                 if broken.contains(&Slow) {
                     return Some("HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n{".into());
                 }
+                if let Some(length) =
+                    broken.iter().find_map(|b| if let Header(length) = b { Some(*length) } else { None })
+                {
+                    return Some(reply(200, &format!("X-Long: {}\r\n", "a".repeat(length)), "{}"));
+                }
                 let good = (200, cors, r#"{"m.server": "matrix.example.org:8443"}"#.to_owned());
                 let (status, headers, body) = broken
                     .iter()
@@ -185,6 +190,11 @@ fn homeserver(broken: &'static [Break]) -> impl Fn(&str) -> Option<String> + Clo
         let path = if broken.contains(&Merges) { path.replace("//", "/") } else { path };
         match (method, path.as_str()) {
             (_, "/_matrix/key/v2/server") => {
+                if let Some(length) =
+                    broken.iter().find_map(|b| if let KeysLong(length) = b { Some(*length) } else { None })
+                {
+                    return Some(reply(200, &json, &" ".repeat(length)));
+                }
                 Some(match broken.iter().find_map(|b| if let Keys(s, h, b) = b { Some((s, h, b)) } else { None }) {
                     Some((status, headers, body)) => reply(*status, headers, body),
                     None => reply(200, &json, &keys(broken, &key)),

@@ -31,6 +31,8 @@ pub enum Do {
     Signed(Signing),
     /// The site has no document.
     NoDocument,
+    /// The document is redirected to a private address.
+    Redirected,
     /// The homeserver's certificate has ended.
     Lapsed,
     /// The resolver refuses the name.
@@ -165,6 +167,7 @@ pub const CASES: &[Case] = &[
         "lamesrv",
         &[NoDocument, Record("_tcp NS ns3.host.example.")],
     ),
+    case("The document is redirected to a private address", "wellknown.redirect", "redirected", &[Redirected]),
     case("CAA names the authority", "nothing", "caa", &[Record("@ CAA 0 issue \"letsencrypt.org\"")]),
     case("CAA names another authority", "tls.caa", "othercaa", &[Record("@ CAA 0 issue \"ca.example\"")]),
     case(

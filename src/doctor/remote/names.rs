@@ -140,6 +140,8 @@ fn private(sight: &Sight<'_>) -> Vec<Finding> {
         .discovery
         .well_known
         .iter()
+        // Behind a redirect it is the other host's address.
+        .filter(|fetch| !fetch.reached())
         .filter(|fetch| matches!(fetch.outcome, Err(crate::matrix::well_known::Stop::Trouble(Trouble::Private))));
     let mut all: Vec<_> = targets.chain(documents.map(|fetch| (fetch.address, sight.host()))).collect();
     all.sort();

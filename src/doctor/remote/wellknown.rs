@@ -238,7 +238,6 @@ fn judge(sight: &Sight<'_>, fetch: &Fetch<ServerName>) -> Option<Told> {
             format!("cannot be asked for over TLS: {trouble}"),
             "let the web server speak TLS on port 443 with a certificate for this name".into(),
         ),
-        Stop::Trouble(trouble) => told(ANSWER, meant, format!("does not come: {trouble}"), serve()),
         Stop::Status(404 | 410) if reached || !last_resort => None,
         Stop::Status(404 | 410) => {
             told(MISSING, perhaps, "is not there, and without it nothing answers for this name".into(), serve())
@@ -249,8 +248,9 @@ fn judge(sight: &Sight<'_>, fetch: &Fetch<ServerName>) -> Option<Told> {
             format!("is answered with status {status}"),
             serve(),
         ),
-        Stop::BadLocation | Stop::Loop | Stop::TooManyHops | Stop::NoAddress(_) => {
+        Stop::BadLocation | Stop::Loop | Stop::TooManyHops | Stop::NoAddress(_) | Stop::Trouble(Trouble::Private) => {
             let said = match stop {
+                Stop::Trouble(_) => "is redirected to a private address, which nobody outside can reach".to_owned(),
                 Stop::Loop => "is redirected in a circle".to_owned(),
                 Stop::TooManyHops => "is redirected more often than anybody follows".to_owned(),
                 Stop::NoAddress(host) => format!("is redirected to {host}, which has no address"),
@@ -262,6 +262,7 @@ fn judge(sight: &Sight<'_>, fetch: &Fetch<ServerName>) -> Option<Told> {
                  Caddy: handle /.well-known/matrix/* { … } before the redir";
             told(REDIRECT, meant, said, remedy.into())
         }
+        Stop::Trouble(trouble) => told(ANSWER, meant, format!("does not come: {trouble}"), serve()),
         Stop::TooLarge => told(DOCUMENT, meant, "is larger than 50 KiB, more than others read".into(), serve()),
         Stop::Unfinished(End::Late) => told(ANSWER, meant, "takes too long".into(), serve()),
         Stop::Unfinished(_) => told(ANSWER, meant, "ends before its length".into(), serve()),
