@@ -25,8 +25,8 @@ class Run:
         return Run(self.wall + other.wall, self.cpu + other.cpu, max(self.rss, other.rss), self.stderr + other.stderr)
 
 
-def measure(command, env):
-    """Runs a command to its end, which has to be a good one.
+def measure(command, env, expected=0):
+    """Runs a command to its end, which has to be the expected one.
 
     Memory is told by GNU time: what the kernel tells a parent counts the parent's own pages too.
     """
@@ -41,7 +41,7 @@ def measure(command, env):
         wall = time.perf_counter() - began
         child.returncode = os.waitstatus_to_exitcode(status)
         memory = told.read().strip()
-    if child.returncode != 0:
+    if child.returncode != expected:
         raise SystemExit(f"{' '.join(words)}: exit {child.returncode}\n{text}")
     return Run(wall, used.ru_utime + used.ru_stime, int(memory), text)
 

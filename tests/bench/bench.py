@@ -19,6 +19,7 @@ sys.path.insert(0, str(HERE))
 import compose  # noqa: E402
 import peers  # noqa: E402
 from bed import Bed, Droplet, measure  # noqa: E402
+from names import COUNT, Names  # noqa: E402
 
 
 class Table:
@@ -115,6 +116,28 @@ def certificate(table, ours, theirs, rcfed, tools, rounds):
     table.add("certificate", "rcfed renew --force", mine, best, "<= 0.25x")
 
 
+def doctor_inside(table, ours, rcfed, rounds):
+    heading("rcfed doctor on a deployment that is well, all checks")
+    table.add("doctor inside", "rcfed doctor", [ours.measure([rcfed, "doctor"]) for _ in range(rounds)], goal="<= 0.3 s")
+
+
+def doctor_outside(table, state, rcfed, rounds):
+    heading(f"rcfed doctor SERVER_NAME, all checks, and {COUNT} names in one run")
+    with Names(state) as names:
+        well = [names.doctor(rcfed, "n1.many.example") for _ in range(2 * rounds)]
+        table.add("doctor of one name", "rcfed doctor, well", well, goal="<= 0.3 s")
+        broken = [names.doctor(rcfed, "badport.many.example", expected=1) for _ in range(2 * rounds)]
+        table.add("doctor of one name", "rcfed doctor, refused", broken, goal="<= 0.3 s")
+        many = [names.doctor(rcfed, "--from", names.dir / "names") for _ in range(max(rounds // 2, 2))]
+        row = table.add("doctor of many names", f"rcfed doctor --from ({COUNT})", many, goal="<= 100 MiB")
+        speed = COUNT / row["wall_s"]
+        row["names_per_s"] = round(speed)
+        print(f"  {speed:.0f} names/s  goal >= 100")
+        told = many[0].stderr.strip().splitlines()[-1]
+        if told != f"{COUNT} names: {COUNT} well, 0 not.":
+            raise SystemExit(f"the names are not well: {told}")
+
+
 def longest_chain(droplet, rcfed, run):
     """Seconds along the slowest path of steps, from the durations that the run itself told."""
     plan = json.loads(droplet.output([rcfed, "plan", "--json"]))
@@ -130,33 +153,44 @@ def longest_chain(droplet, rcfed, run):
     return max(max(total.values()), 0.001)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("rcfed", type=Path)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", type=Path, help="also write the figures there")
-    options = parser.parse_args()
-    rcfed = options.rcfed.resolve()
-    bed = Bed()
-    bed.verb("up", "--two")
-    bed.verb("clean")
-    bed.verb("dns", "reset")
-    tools = peers.fetch(bed)
-    ours, theirs = Droplet(bed, 1), Droplet(bed, 2)
-    model = next((line.split(":", 1)[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "?")
-    print(f"{model}, {os.cpu_count()} cores, {time.strftime('%Y-%m-%d')}; medians of {options.rounds} rounds in turns")
-    table = Table()
-    binary(table, rcfed)
-    everything(table, ours, rcfed, ours.answers("fed.test"), max(options.rounds // 2, 2))
+def beside_peers(table, bed, ours, rcfed, rounds):
+    tools, theirs = peers.fetch(bed), Droplet(bed, 2)
     # The peer manages the same containers on the other machine, on databases that are set up already.
     theirs.run([rcfed, "init", "--answers", theirs.answers("other.test"), "--yes", "--no-input"])
     project = [tools.compose, "-f", compose.write(theirs)]
     theirs.forget(keep_volumes=True, keep_images=True)
     theirs.run([*project, "up", "--detach", "--wait"])
-    nothing_to_do(table, ours, theirs, rcfed, project, options.rounds)
-    from_nothing(table, ours, theirs, rcfed, project, max(options.rounds // 2, 2))
+    nothing_to_do(table, ours, theirs, rcfed, project, rounds)
+    from_nothing(table, ours, theirs, rcfed, project, max(rounds // 2, 2))
     theirs.forget(keep_volumes=True, keep_images=True)
-    certificate(table, ours, theirs, rcfed, tools.certificates(theirs), options.rounds)
+    certificate(table, ours, theirs, rcfed, tools.certificates(theirs), rounds)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("rcfed", type=Path)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", choices=["doctor"], help="measure that alone")
+    parser.add_argument("--json", type=Path, help="also write the figures there")
+    options = parser.parse_args()
+    rcfed = options.rcfed.resolve()
+    bed = Bed()
+    bed.verb("up", *(["--two"] if options.only is None else []))
+    bed.verb("clean")
+    bed.verb("dns", "reset")
+    ours = Droplet(bed, 1)
+    model = next((line.split(":", 1)[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "?")
+    print(f"{model}, {os.cpu_count()} cores, {time.strftime('%Y-%m-%d')}; medians of {options.rounds} rounds in turns")
+    table = Table()
+    if options.only is None:
+        binary(table, rcfed)
+        everything(table, ours, rcfed, ours.answers("fed.test"), max(options.rounds // 2, 2))
+    else:
+        ours.run([rcfed, "init", "--answers", ours.answers("fed.test"), "--yes", "--no-input"])
+    doctor_inside(table, ours, rcfed, 2 * options.rounds)
+    doctor_outside(table, ours.state, rcfed, options.rounds)
+    if options.only is None:
+        beside_peers(table, bed, ours, rcfed, options.rounds)
     if options.json:
         options.json.write_text(json.dumps(table.rows, indent=2) + "\n")
     bed.verb("clean")
