@@ -118,3 +118,19 @@ impl Place {
         Ok(keys)
     }
 }
+
+/// A server's public key of this id, from the server itself; empty if it has none of that id any more.
+///
+/// # Errors
+/// With the last thing that was wrong, if no address of it gave keys that are right.
+pub async fn public_key(server: &str, id: &str, trust: &Arc<ClientConfig>) -> Result<String, String> {
+    let place = resolve(server, trust).await;
+    let mut last = String::new();
+    for address in place.addresses().await? {
+        match place.keys(address, server, trust).await {
+            Ok(keys) => return Ok(keys["verify_keys"][id]["key"].as_str().unwrap_or("").to_owned()),
+            Err(why) => last = why,
+        }
+    }
+    Err(last)
+}

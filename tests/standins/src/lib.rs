@@ -8,4 +8,5 @@ pub mod fetch;
 pub mod matrix;
 pub mod mongo;
 pub mod rocketchat;
+pub mod room;
 pub mod web;

@@ -1,7 +1,7 @@
 //! A stand-in for Rocket.Chat: boot, settings, REST and the Matrix bridge as a provisioner meets them.
 //!
-//! It is written against 7.10, the last version with the bridge (Rocket.Chat pull request 36988 removed it); versions
-//! from 7.11 on have only what tells them apart. Files named in comments are those of the repository RocketChat/Rocket.Chat.
+//! It is written against 7.10, the last version with the bridge (Rocket.Chat pull request 36988 removed it), and 8.5,
+//! which federates by itself (`native`). Files named in comments are those of the repository RocketChat/Rocket.Chat.
 //!
 //! Beside Rocket.Chat's own variables it knows:
 //! - `STANDIN_VERSION`: instead of the file `/app/bundle/rocket.chat-version`.
@@ -20,6 +20,8 @@ mod environment;
 mod events;
 mod federation;
 mod http;
+mod license;
+mod native;
 mod password;
 mod registry;
 mod second_factor;
@@ -27,11 +29,13 @@ mod settings;
 mod store;
 mod users;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bridge::Bridge;
 use environment::Environment;
+use native::Native;
 use settings::Settings;
 use store::Store;
 
@@ -41,7 +45,10 @@ struct App {
     store: Store,
     settings: Settings,
     bridge: Bridge,
+    native: Native,
     http: reqwest::Client,
+    /// What Node trusts.
+    trust: Arc<rustls::ClientConfig>,
 }
 
 /// Milliseconds since 1970, as JavaScript has dates.

@@ -73,6 +73,20 @@ pub fn decode(text: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
+/// Percent-encodes a part of a path or a value of a query, as Go's `url.QueryEscape` does.
+#[must_use]
+pub fn encode(text: &str) -> String {
+    let escape = |byte: u8| match byte {
+        b' ' => "+".to_owned(),
+        b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
+        byte if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
+        byte => format!("%{byte:02X}"),
+    };
+    let escaped: String = text.bytes().map(escape).collect();
+    debug_assert_eq!(decode(&escaped.replace('+', " ")), text);
+    escaped
+}
+
 /// What to answer.
 #[derive(Clone, Debug)]
 pub struct Answer {

@@ -310,11 +310,62 @@ fn a_licence_without_federation_starts_no_bridge() {
     let (directory, mongo) = (directory.path(), free_port());
     let _mongod = ready_mongod(directory, mongo);
     let on = ("OVERWRITE_SETTING_Federation_Matrix_enabled", "true");
-    let chat = Chat::start(directory, mongo, &[on, ("ROCKETCHAT_LICENSE", "standin:auditing")]);
+    let chat = Chat::start(directory, mongo, &[on, ("ROCKETCHAT_LICENSE", &licence(&["auditing"]))]);
     assert!(std::net::TcpStream::connect(("127.0.0.1", chat.bridge)).is_err());
-    drop(chat);
-    let native = [("STANDIN_VERSION", "8.5.3"), on];
-    let chat = Chat::start(directory, mongo, &native);
+}
+
+/// A licence of the stand-in's own.
+fn licence(modules: &[&str]) -> String {
+    use base64::Engine as _;
+    let modules: Vec<Value> = modules.iter().map(|module| json!({ "module": module })).collect();
+    let parts = ["{}".to_owned(), json!({ "grantedModules": modules }).to_string(), "standin".to_owned()];
+    format!("RCV3_{}", parts.map(|part| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(part)).join("."))
+}
+
+#[test]
+fn federation_inside_needs_licence_setting_and_a_right_domain() {
+    let directory = tempfile::tempdir().unwrap();
+    let (directory, mongo) = (directory.path(), free_port());
+    let _mongod = ready_mongod(directory, mongo);
+    let federation = licence(&["federation"]);
+    let native = [
+        ("STANDIN_VERSION", "8.5.3"),
+        ("OVERWRITE_SETTING_Federation_Matrix_enabled", "true"),
+        ("OVERWRITE_SETTING_Federation_Service_Enabled", "true"),
+        ("OVERWRITE_SETTING_Federation_Service_Domain", "Example.org"),
+        ("ROCKETCHAT_LICENSE", &licence(&["auditing"])),
+    ];
+    let mut chat = Chat::start(directory, mongo, &native);
     assert!(std::net::TcpStream::connect(("127.0.0.1", chat.bridge)).is_err());
     assert_eq!(request(chat.port, "GET", "/livez", &[], None).0, 200);
+    let get = |path: &str| request(chat.port, "GET", path, &[], None);
+    assert_eq!(get("/_matrix/key/v2/server").0, 403);
+    chat.login();
+    let get = |path: &str| request(chat.port, "GET", path, &[], None);
+    assert_eq!(chat.get("licenses.info").1["license"]["activeModules"], json!(["auditing"]));
+    assert_eq!(chat.post("licenses.add", json!({ "license": "nonsense" })).0, 400);
+    assert_eq!(chat.post("licenses.add", json!({ "license": federation })).0, 200);
+    // The service has no configuration: a name with a capital is none.
+    assert_eq!(get("/_matrix/key/v2/server").0, 500);
+    let set = |id: &str, value: Value| {
+        assert_eq!(chat.call("POST", &format!("settings/{id}"), json!({ "value": value }), true).0, 200);
+    };
+    set("Federation_Service_Domain", json!("example.org"));
+    let (_, keys) = get("/_matrix/key/v2/server");
+    let key = keys["verify_keys"]["ed25519:0"]["key"].as_str().unwrap();
+    let signature = keys["signatures"]["example.org"]["ed25519:0"].as_str().unwrap();
+    rcfed_standins::matrix::verify(&keys, signature, key).unwrap();
+    assert_eq!(get("/.well-known/matrix/server").1, json!({ "m.server": "example.org:443" }));
+    assert_eq!(get("/_matrix/federation/v1/version").1["server"]["name"], "rocket.chat");
+    let event = "/_matrix/federation/v1/event/%24a%2Fb";
+    assert_eq!(get(event).1["error"], "Missing Authorization header");
+    let wrong = format!("X-Matrix origin=example.org,key=\"ed25519:0\",sig=\"{signature}\"");
+    assert_eq!(request(chat.port, "GET", event, &[("Authorization", &wrong)], None).1["error"], "Unauthorized");
+    set("Federation_Service_Enabled", json!(false));
+    assert_eq!(get("/.well-known/matrix/server").0, 403);
+    drop(chat);
+    // What is kept wins over what the environment has, and the key is the same one.
+    let chat = Chat::start(directory, mongo, &native);
+    let get = |path: &str| request(chat.port, "GET", path, &[], None);
+    assert_eq!(get("/_matrix/key/v2/server").0, 500);
 }

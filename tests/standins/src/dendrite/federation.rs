@@ -160,20 +160,8 @@ async fn public_key(server: &Server, origin: &str, id: &str) -> Result<String, S
     if origin == server.config.server_name {
         return Ok(if id == server.config.key.id { server.config.key.public() } else { String::new() });
     }
-    let fetched = async {
-        let trust = fetch::trust(None)?;
-        let place = federation::resolve(origin, &trust).await;
-        let mut last = String::new();
-        for address in place.addresses().await? {
-            match place.keys(address, origin, &trust).await {
-                Ok(keys) => return Ok(keys),
-                Err(why) => last = why,
-            }
-        }
-        Err(last)
-    };
-    let keys = fetched.await.inspect_err(|why| log::warn(&format!("failed to fetch keys of {origin}: {why}")))?;
-    Ok(keys["verify_keys"][id]["key"].as_str().unwrap_or("").to_owned())
+    let fetched = async { federation::public_key(origin, id, &fetch::trust(None)?).await };
+    fetched.await.inspect_err(|why| log::warn(&format!("failed to fetch keys of {origin}: {why}")))
 }
 
 type Outcome = Result<Answer, tokio_postgres::Error>;

@@ -5,9 +5,8 @@ use hyper::Method;
 use serde_json::{Value, json};
 
 use super::rooms::{ask, build, failed, template};
-use super::sender::query_escape;
 use super::server::Server;
-use crate::matrix;
+use crate::{matrix, room};
 
 /// Makes a room of `user` and invites to it; its id.
 ///
@@ -46,15 +45,11 @@ async fn invite(server: &Server, user: &str, room: &str, invited: &str, direct: 
     if to != server.config.server_name {
         let events = state(server, room).await?;
         let version = events.iter().find(|event| event["type"] == "m.room.create");
-        let stripped = |event: &Value| {
-            let keys = ["type", "state_key", "sender", "content"];
-            Value::Object(keys.iter().map(|key| ((*key).to_owned(), event[*key].clone())).collect())
-        };
         let body = json!({
             "event": event, "room_version": version.map(|create| create["content"]["room_version"].clone()),
-            "invite_room_state": events.iter().map(stripped).collect::<Vec<_>>(),
+            "invite_room_state": events.iter().map(room::stripped).collect::<Vec<_>>(),
         });
-        let target = format!("/_matrix/federation/v2/invite/{}/{}", query_escape(room), query_escape(&id));
+        let target = room::path("v2", "invite", room, &id);
         event = ask(server, to, Method::PUT, &target, Some(&body)).await?["event"].take();
     }
     server.new_room_event(&id, &event).await.map(drop).map_err(failed)

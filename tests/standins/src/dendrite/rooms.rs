@@ -1,20 +1,14 @@
 //! Taking part in rooms of other servers: join by make_join and send_join, events sent and signed (server-server API,
 //! "Joining rooms" and "Transactions"; roomserver/internal/perform/perform_join.go).
-//!
-//! State is what was last said: there is no state resolution and no backfill.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use hyper::Method;
 use serde_json::{Value, json};
 
-use super::sender::query_escape;
 use super::server::Server;
-use crate::fetch::{self, Call};
-use crate::{federation, matrix};
-
-const LIMIT: Duration = Duration::from_secs(30);
+use crate::web::encode;
+use crate::{fetch, matrix, room};
 
 /// Joins `user` to a room through the server that the invite came from.
 ///
@@ -24,7 +18,7 @@ pub async fn join(server: &Server, user: &str, room: &str) -> Result<(), String>
     let invites = server.database.invites(user).await.map_err(|why| why.to_string())?;
     let invite = invites.iter().find(|(of, ..)| of == room).ok_or("there is no invite")?;
     let via = invite.2["sender"].as_str().and_then(matrix::domain_of).ok_or("the invite has no sender")?;
-    let (place, who) = (query_escape(room), query_escape(user));
+    let (place, who) = (encode(room), encode(user));
     let versions: Vec<String> = matrix::ROOM_VERSIONS.iter().map(|version| format!("ver={version}")).collect();
     let target = format!("/_matrix/federation/v1/make_join/{place}/{who}?{}", versions.join("&"));
     let made = ask(server, via, Method::GET, &target, None).await?;
@@ -35,7 +29,7 @@ pub async fn join(server: &Server, user: &str, room: &str) -> Result<(), String>
     }
     event["origin_server_ts"] = json!(jiff::Timestamp::now().as_millisecond());
     let id = seal(server, &mut event, version)?;
-    let target = format!("/_matrix/federation/v2/send_join/{place}/{}", query_escape(&id));
+    let target = format!("/_matrix/federation/v2/send_join/{place}/{}", encode(&id));
     let sent = ask(server, via, Method::PUT, &target, Some(&event)).await?;
     for old in sent["state"].as_array().ok_or_else(|| format!("{via} sent no state"))? {
         let id = matrix::event_id(old, version)?;
@@ -100,52 +94,15 @@ pub(super) async fn template(
     content: Value,
 ) -> Result<(String, Value), String> {
     let events = server.database.room_events(room).await.map_err(failed)?;
-    let depth = |event: &Value| event["depth"].as_i64().unwrap_or(0);
-    let last = |kind: &str, key: &str| {
-        let state = events.iter().filter(|(_, event)| event["type"] == kind && event["state_key"] == key);
-        state.max_by_key(|(_, event)| depth(event)).map(|(id, event)| (id.as_str(), event))
-    };
-    let create = last("m.room.create", "").map(|(_, create)| create);
-    let first = kind == "m.room.create";
-    let version = create.filter(|_| !first).unwrap_or(&Value::Null)["content"]["room_version"].as_str();
-    let version = version.or(content["room_version"].as_str()).unwrap_or("1").to_owned();
-    if create.is_none() && !first {
-        return Err("the room is not known".into());
-    }
-    // Server-server API, "Auth events selection".
-    let mut auth: BTreeSet<&str> = BTreeSet::new();
-    let mut needed = vec![("m.room.create", ""), ("m.room.power_levels", ""), ("m.room.member", user)];
-    if kind == "m.room.member" {
-        needed.push(("m.room.member", state_key.unwrap_or_default()));
-        // With a leave Synapse refuses the event for having one too many.
-        if matches!(content["membership"].as_str(), Some("join" | "invite")) {
-            needed.push(("m.room.join_rules", ""));
-        }
-    }
-    auth.extend(needed.into_iter().filter_map(|(kind, key)| last(kind, key)).map(|(id, _)| id));
-    let newest = events.iter().max_by_key(|(_, event)| depth(event));
-    let mut event = json!({
-        "type": kind, "room_id": room, "sender": user, "content": content, "auth_events": auth,
-        "prev_events": newest.iter().map(|(id, _)| id).collect::<Vec<_>>(),
-        "depth": newest.map_or(0, |(_, event)| depth(event)) + 1,
-        "origin_server_ts": jiff::Timestamp::now().as_millisecond(),
-    });
-    if let Some(key) = state_key {
-        event["state_key"] = json!(key);
-    }
-    Ok((version, event))
+    room::template(&events, user, room, kind, state_key, content)
 }
 
 pub(super) fn failed(why: tokio_postgres::Error) -> String {
     why.to_string()
 }
 
-/// Hashes and signs an event; its id.
 fn seal(server: &Server, event: &mut Value, version: &str) -> Result<String, String> {
-    event["hashes"] = json!({ "sha256": matrix::content_hash(event)? });
-    let form = matrix::redact(event, version);
-    server.config.key.add_signature(event, &form, &server.config.server_name)?;
-    matrix::event_id(event, version)
+    room::seal(server.identity(), event, version)
 }
 
 /// A signed request to another server; its answer, if that is a success.
@@ -156,30 +113,5 @@ pub(super) async fn ask(
     target: &str,
     body: Option<&Value>,
 ) -> Result<Value, String> {
-    let ours = &server.config.server_name;
-    let mut fields = json!({ "method": method.as_str(), "uri": target, "origin": ours, "destination": to });
-    if let Some(body) = body {
-        fields["content"] = body.clone();
-    }
-    let signature = server.config.key.sign(&fields)?;
-    let key = &server.config.key.id;
-    let header = format!("X-Matrix origin=\"{ours}\",destination=\"{to}\",key=\"{key}\",sig=\"{signature}\"");
-    let trust = fetch::trust(None)?;
-    let place = federation::resolve(to, &trust).await;
-    let mut last = format!("{to} has no address");
-    for address in place.addresses().await? {
-        let call = Call {
-            method: method.clone(),
-            target: target.to_owned(),
-            host: place.header.clone(),
-            headers: vec![("Authorization", header.clone()), ("Content-Type", "application/json".to_owned())],
-            body: body.map(matrix::canonical).transpose()?.unwrap_or_default().into(),
-        };
-        match call.send(address, Some((&place.host, trust.clone())), LIMIT).await {
-            Ok((200, body)) => return serde_json::from_slice(&body).map_err(|why| why.to_string()),
-            Ok((status, body)) => return Err(format!("{to}: {status} {}", String::from_utf8_lossy(&body))),
-            Err(why) => last = format!("{to} ({address}): {why}"),
-        }
-    }
-    Err(last)
+    room::ask(server.identity(), &fetch::trust(None)?, to, method, target, body).await
 }

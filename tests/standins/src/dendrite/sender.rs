@@ -86,7 +86,7 @@ pub async fn run(queue: Arc<Queue>, registration: Registration, legacy_auth: boo
         let path = if legacy_paths { "transactions" } else { "_matrix/app/v1/transactions" };
         let mut address = format!("{}/{path}/{}", registration.url, first.trim_start_matches('0'));
         if legacy_auth {
-            address.push_str(&format!("?access_token={}", query_escape(&registration.hs_token)));
+            address.push_str(&format!("?access_token={}", web::encode(&registration.hs_token)));
         }
         let read = |file: &PathBuf| serde_json::from_slice::<Value>(&std::fs::read(file).ok()?).ok();
         let events: Vec<Value> = files.iter().filter_map(read).collect();
@@ -115,7 +115,7 @@ pub async fn ask_for_user(server: &Server, user: &str) {
         let path = if config.legacy_paths { "users" } else { "_matrix/app/v1/users" };
         let mut address = format!("{}/{path}/{user}", service.url);
         if config.legacy_auth {
-            address.push_str(&format!("?access_token={}", query_escape(&service.hs_token)));
+            address.push_str(&format!("?access_token={}", web::encode(&service.hs_token)));
         }
         if call(hyper::Method::GET, &address, &service.hs_token, "").await.is_ok_and(|status| status == 200) {
             return;
@@ -157,17 +157,4 @@ async fn call(method: hyper::Method, address: &str, token: &str, body: &str) -> 
     let verb = if method == hyper::Method::PUT { "Put" } else { "Get" };
     let answer = call.send((host, port), tls, LIMIT).await;
     answer.map(|(status, _)| status).map_err(|why| format!("{verb} {address:?}: {why}"))
-}
-
-/// Go's `url.QueryEscape`.
-pub fn query_escape(text: &str) -> String {
-    let escape = |byte: u8| match byte {
-        b' ' => "+".to_owned(),
-        b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
-        byte if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
-        byte => format!("%{byte:02X}"),
-    };
-    let escaped: String = text.bytes().map(escape).collect();
-    debug_assert_eq!(web::decode(&escaped.replace('+', " ")), text);
-    escaped
 }

@@ -15,6 +15,7 @@ use super::config::Config;
 use super::database::Database;
 use super::sender::Queue;
 use super::{client, federation, log};
+use crate::room::Identity;
 use crate::web::{Answer, Handler, Request};
 
 /// A running server.
@@ -122,6 +123,12 @@ impl Server {
                 "retry_after_ms": u64::try_from(cooloff.as_millis()).unwrap_or(u64::MAX),
             }),
         ))
+    }
+
+    /// Name and key.
+    #[must_use]
+    pub fn identity(&self) -> Identity<'_> {
+        Identity { name: &self.config.server_name, key: &self.config.key }
     }
 
     async fn route(&self, request: &Request) -> Answer {

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use hyper::Method;
 use serde_json::{Map, Value, json};
 
-use super::environment::{Environment, License};
 use super::http::{Reply, Request};
-use super::{App, account, bridge, chat, ddp, events, federation, second_factor, settings, users};
+use super::{App, account, bridge, chat, ddp, events, federation, license, native, second_factor, settings, users};
 
 /// What an endpoint says if all is well; `success: true` is added.
 pub(super) type Answer = Result<Value, Reply>;
@@ -27,6 +26,9 @@ pub(super) async fn handle(app: Arc<App>, mut request: Request) -> Reply {
         };
     }
     let later = app.environment.release() >= (7, 11);
+    if later && (path.starts_with("/_matrix/") || path == "/.well-known/matrix/server") {
+        return native::handle(&app, &request).await;
+    }
     match path.as_str() {
         "/" => Reply::text(200, "text/html; charset=utf-8", "<!DOCTYPE html><title>Rocket.Chat</title>"),
         "/api/info" => info(&app, &request),
@@ -40,13 +42,6 @@ pub(super) async fn handle(app: Arc<App>, mut request: Request) -> Reply {
         }
         "/websocket" => ddp::upgrade(request),
         "/.well-known/matrix/server" | "/.well-known/matrix/client" => well_known(&app, &path),
-        "/_matrix/federation/v1/version" | "/_matrix/key/v2/server" if native(&app) => {
-            let domain = app.settings.text("Federation_Service_Domain");
-            Reply::json(
-                200,
-                &json!({ "server": { "name": "rocket.chat", "version": app.environment.version }, "server_name": domain }),
-            )
-        }
         "/standin/transactions" => received(&app, &request).map_or_else(|reply| reply, |list| Reply::json(200, &list)),
         _ => Reply::json(404, &json!({ "success": false, "error": "Not found" })),
     }
@@ -81,15 +76,21 @@ async fn v1(app: &Arc<App>, request: &mut Request, name: &str) -> Answer {
             if good { Ok(status) } else { Err(unsuccessful(status)) }
         }
         (Method::GET, "federation/matrixIds.verify") => federation::verify_ids(app, request).await,
-        (Method::POST, "im.create") => chat::direct(app, request, user),
+        (Method::POST, "im.create") => chat::direct(app, request, user).await,
         (Method::GET, "im.list") => chat::direct_list(app, user),
         (Method::GET, "im.messages" | "channels.messages") => chat::messages(app, request),
+        (Method::POST, "licenses.add") => {
+            admin(user)?;
+            license::add(app, request)
+        }
+        (Method::GET, "licenses.info") => Ok(license::info(app)),
         (Method::POST, "logout") => account::logout(app, request, user),
         (Method::GET, "me") => Ok(users::shown(user)),
         (Method::POST, "users.generatePersonalAccessToken") => {
             second_factor::check(app, request, user)?;
             account::generate(app, request, user)
         }
+        (Method::POST, "rooms.invite") if !app.environment.has_bridge() => native::accept(app, request, user).await,
         (Method::POST, "rooms.leave") => chat::leave(app, request, user).await,
         (Method::GET, "users.getPersonalAccessTokens") => Ok(account::list(user)),
         (Method::GET, "users.info") => account::info(app, request),
@@ -143,7 +144,11 @@ async fn setting(app: &Arc<App>, request: &mut Request, user: &mut Value, id: &s
         return federation::button(app).await;
     }
     let value = request.body.get("value").cloned().ok_or_else(unknown)?;
-    if app.settings.set(&app.store, id, value)?.ok_or_else(unknown)? && settings::WATCHED.contains(&id) {
+    let changed = app.settings.set(&app.store, id, value)?.ok_or_else(unknown)?;
+    if changed && id.starts_with("Federation_Service_") {
+        native::configure(app);
+    }
+    if changed && settings::WATCHED.contains(&id) {
         let app = Arc::clone(app);
         // The reply does not wait for the bridge.
         tokio::spawn(async move { bridge::changed(&app).await });
@@ -170,10 +175,6 @@ fn info(app: &App, request: &Request) -> Reply {
 /// The bridge's answers come from `homeserver_url` (well-known.ts): right only if that one is public.
 fn well_known(app: &App, path: &str) -> Reply {
     let missing = || Reply::json(404, &json!({ "success": false, "error": "Not found" }));
-    if native(app) && path.ends_with("server") {
-        let domain = app.settings.text("Federation_Service_Domain");
-        return Reply::json(200, &json!({ "m.server": format!("{domain}:443") }));
-    }
     if !app.settings.is("Federation_Matrix_enabled") || !app.settings.is("Federation_Matrix_serve_well_known") {
         return missing();
     }
@@ -184,14 +185,6 @@ fn well_known(app: &App, path: &str) -> Reply {
         false => json!({ "m.homeserver": { "base_url": format!("{}://{host}", url.scheme()) } }),
     };
     Reply::json(200, &body)
-}
-
-/// ee/server/startup/federation.ts: with the module and the setting, on the port of everything else.
-fn native(app: &App) -> bool {
-    let environment: &Environment = &app.environment;
-    !environment.has_bridge()
-        && environment.license() == License::WithFederation
-        && app.settings.is("Federation_Service_Enabled")
 }
 
 /// For tests only: what the homeserver has delivered so far.

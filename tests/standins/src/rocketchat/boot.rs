@@ -12,9 +12,10 @@ use tokio::net::TcpListener;
 
 use super::bridge::{self, Bridge};
 use super::environment::Environment;
+use super::native::{self, Native};
 use super::settings::Settings;
 use super::store::{NO_SET, Store};
-use super::{App, api, chat, http, users};
+use super::{App, api, chat, http, license, users};
 
 /// Boots and serves; it comes back only with the reason why that did not work.
 pub async fn run(variables: BTreeMap<String, String>) -> String {
@@ -59,12 +60,16 @@ async fn boot(variables: BTreeMap<String, String>) -> Result<(Arc<App>, TcpListe
     if admin && settings.text("Show_Setup_Wizard") == "pending" {
         settings.set(&store, "Show_Setup_Wizard", json!("in_progress")).map_err(told)?;
     }
-    let http = client(&environment)?;
-    let app = Arc::new(App { environment, store, settings, bridge: Bridge::default(), http });
+    license::load(&settings, &store, environment.get("ROCKETCHAT_LICENSE")).map_err(told)?;
+    let trust = trust(&environment)?;
+    let http = client(&trust)?;
+    let (bridge, native) = (Bridge::default(), Native::default());
+    let app = Arc::new(App { environment, store, settings, bridge, native, http, trust });
     chat::initial(&app).map_err(told)?;
     let rest = app.environment.duration("STANDIN_BOOT_MS", 2_000).saturating_sub(start.elapsed());
     tokio::time::sleep(rest).await;
     bridge::start(&app).await;
+    native::configure(&app);
     let port = app.environment.port();
     let listener = TcpListener::bind(("0.0.0.0", port)).await;
     let listener = listener
@@ -82,7 +87,7 @@ async fn boot(variables: BTreeMap<String, String>) -> Result<(Arc<App>, TcpListe
 
 /// Node trusts its own list of authorities and `NODE_EXTRA_CA_CERTS`, never the machine's; the list is of no use in a
 /// bed without the Internet, so here it is empty.
-fn client(environment: &Environment) -> Result<reqwest::Client, String> {
+fn trust(environment: &Environment) -> Result<Arc<rustls::ClientConfig>, String> {
     let mut roots = rustls::RootCertStore::empty();
     if let Some(path) = environment.get("NODE_EXTRA_CA_CERTS") {
         match CertificateDer::pem_file_iter(path) {
@@ -94,8 +99,11 @@ fn client(environment: &Environment) -> Result<reqwest::Client, String> {
     }
     let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
     let tls = tls.with_safe_default_protocol_versions().map_err(|error| error.to_string())?;
-    let tls = tls.with_root_certificates(roots).with_no_client_auth();
-    let builder = reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy();
+    Ok(Arc::new(tls.with_root_certificates(roots).with_no_client_auth()))
+}
+
+fn client(trust: &rustls::ClientConfig) -> Result<reqwest::Client, String> {
+    let builder = reqwest::Client::builder().tls_backend_preconfigured(trust.clone()).no_proxy();
     builder.build().map_err(|error| error.to_string())
 }
 

@@ -9,9 +9,8 @@ use subtle::ConstantTimeEq;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use super::environment::License;
 use super::http::{self, Reply, Request};
-use super::{App, events, federation, now};
+use super::{App, events, federation, license, now};
 
 /// Where deliveries are remembered, for tests.
 pub(super) const TRANSACTIONS: &str = "standin_transactions";
@@ -44,10 +43,10 @@ pub(super) async fn start(app: &Arc<App>) {
     }
     // The community service is registered only without a valid licence, the enterprise one only with the module
     // `federation`: a licence without it leaves nothing, and nothing says so (ee/server/local-services/federation).
-    let edition = match app.environment.license() {
-        License::None => "Running Federation V2",
-        License::WithFederation => "Running Federation Enterprise V2",
-        License::WithoutFederation => return,
+    let edition = match app.modules() {
+        None => "Running Federation V2",
+        Some(_) if app.has_module(license::FEDERATION) => "Running Federation Enterprise V2",
+        Some(_) => return,
     };
     let port = port(&app.settings.text("Federation_Matrix_bridge_url"));
     let listener = match TcpListener::bind(("0.0.0.0", port)).await {
@@ -132,7 +131,8 @@ fn transaction(app: &Arc<App>, id: &str, form: &str, body: &Value) -> Reply {
     Reply::json(200, &json!({}))
 }
 
-fn remember(app: &App, id: &str, form: &str, events: &[Value]) -> Result<(), crate::mongo::client::Error> {
+/// Notes a delivery, for tests.
+pub(super) fn remember(app: &App, id: &str, form: &str, events: &[Value]) -> Result<(), crate::mongo::client::Error> {
     let ids: Vec<_> = events.iter().map(|event| event["event_id"].clone()).collect();
     let old = app.store.find(TRANSACTIONS, id)?;
     let times = old.as_ref().and_then(|old| old["times"].as_i64()).unwrap_or(0);

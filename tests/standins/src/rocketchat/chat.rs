@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::App;
 use super::api::Answer;
 use super::http::{Reply, Request};
-use super::{federation, now, random_id, users};
+use super::{federation, native, now, random_id, users};
 use crate::mongo::client::Error;
 
 pub(super) const ROOMS: &str = "rocketchat_room";
@@ -31,8 +31,12 @@ pub(super) fn channel(app: &App, request: &Request) -> Answer {
     Ok(json!({ "channel": room.filter(|room| room["t"] == "c").ok_or_else(missing)? }))
 }
 
-pub(super) fn direct(app: &App, request: &Request, user: &Value) -> Answer {
+pub(super) async fn direct(app: &App, request: &Request, user: &Value) -> Answer {
     let name = request.body["username"].as_str().unwrap_or_default();
+    if name.contains(':') && !app.environment.has_bridge() {
+        unrestricted(app)?;
+        return native::direct(app, user, name).await;
+    }
     Ok(json!({ "room": direct_with(app, user, name)? }))
 }
 
@@ -141,7 +145,7 @@ async fn say(app: &App, room: &Value, user: &Value, text: &str) -> Answer {
 
 /// ee/server/patches/airGappedRestrictionsWrapper.ts: reading works, sending does not.
 fn unrestricted(app: &App) -> Result<(), Reply> {
-    if app.environment.restricted() { Err(Reply::failure("restricted-workspace")) } else { Ok(()) }
+    if app.restricted() { Err(Reply::failure("restricted-workspace")) } else { Ok(()) }
 }
 
 fn by_name(app: &App, name: &str) -> Result<Option<Value>, Error> {

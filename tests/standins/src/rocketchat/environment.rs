@@ -24,15 +24,6 @@ pub(super) struct MongoUrl {
     pub(super) replica_set: Option<String>,
 }
 
-/// What `ROCKETCHAT_LICENSE` is worth. A real one is encrypted for Rocket.Chat's own key; here `standin:` followed by
-/// module names is a valid one, and anything else is not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum License {
-    None,
-    WithFederation,
-    WithoutFederation,
-}
-
 impl Environment {
     pub(super) fn new(variables: BTreeMap<String, String>) -> Result<Self, String> {
         let get = |name: &str| variables.get(name).filter(|value| !value.is_empty());
@@ -89,20 +80,6 @@ impl Environment {
     /// (issue 33240).
     pub(super) fn reads_header(&self) -> bool {
         self.release() >= (7, 0)
-    }
-
-    pub(super) fn license(&self) -> License {
-        match self.get("ROCKETCHAT_LICENSE").and_then(|text| text.strip_prefix("standin:")) {
-            None => License::None,
-            Some(modules) if modules.split(',').any(|module| module.trim() == "federation") => License::WithFederation,
-            Some(_) => License::WithoutFederation,
-        }
-    }
-
-    /// Since 7.0 a workspace without a licence whose statistics never reached Rocket.Chat may only be read (pull
-    /// request 33241, `AirGappedRestriction.computeRestriction`); here a registration token stands for that report.
-    pub(super) fn restricted(&self) -> bool {
-        self.release() >= (7, 0) && self.license() == License::None && self.get("REG_TOKEN").is_none()
     }
 }
 
@@ -176,13 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn restriction_licence_and_version() {
-        assert!(with(&[]).restricted());
-        assert!(!with(&[("REG_TOKEN", "t")]).restricted());
-        assert!(!with(&[("STANDIN_VERSION", "6.13.1")]).restricted());
-        assert_eq!(with(&[("ROCKETCHAT_LICENSE", "standin:federation")]).license(), License::WithFederation);
-        assert_eq!(with(&[("ROCKETCHAT_LICENSE", "standin:")]).license(), License::WithoutFederation);
-        assert_eq!(with(&[("ROCKETCHAT_LICENSE", "nonsense")]).license(), License::None);
+    fn versions() {
         assert!(with(&[]).has_bridge() && !with(&[("STANDIN_VERSION", "8.5.3")]).has_bridge());
         assert!(Environment::new(BTreeMap::new()).is_err());
     }

@@ -53,6 +53,18 @@ async fn one(app: &App, event: &Value) -> Result<(), String> {
     }
 }
 
+/// What a transaction to a server that federates by itself does: the same, but nobody joins by themselves.
+pub(super) fn native(app: &App, event: &Value) -> Result<(), Error> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    match (event["type"].as_str(), event["content"]["membership"].as_str()) {
+        (Some("m.room.member"), Some("leave" | "ban")) => {
+            left(app, &text(&event["room_id"]), &text(&event["state_key"]))
+        }
+        (Some("m.room.message"), _) => message(app, event, &text(&event["room_id"]), &text(&event["sender"])),
+        _ => Ok(()),
+    }
+}
+
 /// A message of somebody elsewhere; the event's id makes it come once however often it is delivered.
 fn message(app: &App, event: &Value, room: &str, sender: &str) -> Result<(), Error> {
     let Some(room) = federated(app, room)? else { return Ok(()) };
@@ -72,11 +84,13 @@ fn left(app: &App, external: &str, user: &str) -> Result<(), Error> {
     app.store.put(ROOMS, &room)
 }
 
-fn federated(app: &App, external: &str) -> Result<Option<Value>, Error> {
+/// Rocket.Chat's own room for a federated one.
+pub(super) fn federated(app: &App, external: &str) -> Result<Option<Value>, Error> {
     Ok(app.store.all(ROOMS)?.into_iter().find(|room| room["external"] == external))
 }
 
-fn keep(app: &App, event: &Value) -> Result<(), Error> {
+/// Keeps an event.
+pub(super) fn keep(app: &App, event: &Value) -> Result<(), Error> {
     let Some(id) = event["event_id"].as_str() else { return Ok(()) };
     // A clock that a test shares: it sees when an event arrived, and not when it looked.
     let first = app.store.find(EVENTS, id)?.and_then(|old| old["first"].as_i64()).unwrap_or_else(now);

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::App;
 use super::api::Answer;
 use super::http::{Reply, Request};
-use super::random_id;
+use super::{native, random_id};
 
 const STATUS: &str = "Federation_Matrix_configuration_status";
 
@@ -87,6 +87,9 @@ pub(super) async fn direct(app: &App, user: &Value, invitee: &str) -> Result<Str
 
 /// A message in a room of the homeserver; its event id.
 pub(super) async fn message(app: &App, user: &Value, room: &str, text: &str) -> Result<String, String> {
+    if !app.environment.has_bridge() {
+        return native::message(app, user, room, text).await;
+    }
     ready(app)?;
     let me = mxid(app, user["username"].as_str().unwrap_or_default());
     let path = ["v3", "rooms", room, "send", "m.room.message", &random_id(17)];
@@ -102,6 +105,9 @@ pub(super) async fn join(app: &App, username: &str, room: &str) -> Result<(), St
 
 /// Leaves a room as a local user (Bridge.ts, `leaveRoom`).
 pub(super) async fn leave(app: &App, user: &Value, room: &str) -> Result<(), String> {
+    if !app.environment.has_bridge() {
+        return native::leave(app, user, room).await;
+    }
     ready(app)?;
     let me = mxid(app, user["username"].as_str().unwrap_or_default());
     call(app, Method::POST, &["v3", "rooms", room, "leave"], Some(&me), json!({})).await.map(drop)

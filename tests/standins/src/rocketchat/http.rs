@@ -20,6 +20,8 @@ use crate::mongo::client::Error;
 pub(super) struct Request {
     pub(super) method: Method,
     pub(super) path: String,
+    /// Path and query as they were sent, which is what is signed.
+    pub(super) uri: String,
     pub(super) query: Vec<(String, String)>,
     headers: HeaderMap,
     pub(super) body: Value,
@@ -54,6 +56,10 @@ impl Reply {
 
     pub(super) fn text(status: u16, kind: &'static str, body: &str) -> Self {
         Self { status, kind, body: body.into(), headers: Vec::new() }
+    }
+
+    pub(super) fn body(&self) -> &str {
+        &self.body
     }
 
     /// `API.v1.failure(text)`.
@@ -114,8 +120,8 @@ where
     // Only the query needs taking apart; the host does not matter for it.
     let pairs = Url::parse(&format!("http://x/?{}", parts.uri.query().unwrap_or_default()));
     let query = pairs.map(|url| url.query_pairs().into_owned().collect()).unwrap_or_default();
-    let path = parts.uri.path().to_owned();
-    let request = Request { method: parts.method, path, query, headers: parts.headers, body, upgrade };
+    let (path, uri) = (parts.uri.path().to_owned(), parts.uri.to_string());
+    let request = Request { method: parts.method, path, uri, query, headers: parts.headers, body, upgrade };
     respond_with(handler(request).await)
 }
 

@@ -1,10 +1,13 @@
 //! The settings this stand-in knows, with the defaults of 7.10. Others are unknown to it, as unknown ones are to the
 //! real one.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::environment::Environment;
 use super::password::sha256_hex;
+use super::random_id;
 
 /// How a value from the environment is converted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +52,7 @@ pub(super) fn entries(environment: &Environment, unique: &str) -> Vec<Entry> {
         int("Accounts_TwoFactorAuthentication_RememberFor", 1800, false),
         boolean("Cloud_Workspace_Registration_Enabled", true, false),
         boolean("FileUpload_Enabled", true, true),
+        text("Enterprise_License", "", false),
         text("FileUpload_FileSystemPath", "", false),
         int("FileUpload_MaxFileSize", 104_857_600, true),
         boolean("FileUpload_ProtectFiles", true, true),
@@ -83,13 +87,17 @@ pub(super) fn entries(environment: &Environment, unique: &str) -> Vec<Entry> {
             int("Federation_Matrix_max_size_of_public_rooms_users", 100, true),
         ]);
     } else {
-        // server/settings/federation-service.ts
+        // server/settings/federation-service.ts; the key is made at the first boot.
+        let seed = ring::digest::digest(&ring::digest::SHA256, random_id(43).as_bytes());
         entries.extend([
             boolean("Federation_Service_Enabled", false, true),
-            text("Federation_Service_Domain", "", true),
+            text("Federation_Service_Domain", "", false),
             text("Federation_Service_Allow_List", "", false),
             text("Federation_Service_Matrix_Signing_Algorithm", "ed25519", false),
+            text("Federation_Service_Matrix_Signing_Key", &STANDARD.encode(seed.as_ref()), false),
             text("Federation_Service_Matrix_Signing_Version", "0", false),
+            boolean("Federation_Service_Join_Encrypted_Rooms", false, false),
+            boolean("Federation_Service_Join_Non_Private_Rooms", false, false),
         ]);
     }
     if environment.has_bridge() && environment.has_gate() {
