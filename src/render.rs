@@ -22,7 +22,7 @@ use crate::secrets::SecretName;
 use crate::sizes::Sizes;
 
 pub use environment::rocketchat_env;
-pub use gateway::{Digests, digests};
+pub use gateway::{Digests, delegate, digests};
 pub use marks::{UnknownMark, redact, resolve, secrets_in};
 pub use site::{Site, sites};
 

@@ -6,6 +6,8 @@
 //! [`Client::verify_federation`] does. Requests go to the container's address, without TLS and without a proxy.
 
 mod error;
+pub mod license;
+mod modules;
 mod read_back;
 mod transport;
 mod users;

@@ -1,6 +1,6 @@
 //! The last words of a successful run: where to go, who to be, what to do next. Pure, except for [`summary`].
 
-use crate::config::{Apex, Config, Names};
+use crate::config::{Apex, Config};
 use crate::error::Result;
 use crate::layout;
 use crate::machine::Machine;
@@ -61,7 +61,7 @@ fn text(config: &Config, password: &Shown, verdict: Option<&Verdict>) -> String 
         lines.push(format!("               {}", hint.replace('\n', "\n               ")));
     }
     if names.apex == Apex::Elsewhere {
-        lines.extend(forwarded(names, valid));
+        lines.extend(forwarded(config, valid));
     }
     lines.push(String::new());
     lines.push(format!("Config {}, secrets {}, receipt {}", layout::CONFIG, layout::SECRETS, layout::RECEIPT));
@@ -72,22 +72,27 @@ fn text(config: &Config, password: &Shown, verdict: Option<&Verdict>) -> String 
 }
 
 /// What the web site on the federated domain answers, or has to.
-fn forwarded(names: &Names, valid: bool) -> Vec<String> {
-    let (site, matrix) = (&names.federated, &names.matrix);
+fn forwarded(config: &Config, valid: bool) -> Vec<String> {
+    let (site, matrix, homeserver) = (&config.names.federated, &config.names.matrix, config.profile.has_homeserver());
+    let what = if homeserver { "these two addresses" } else { "this address" };
     let intro = match valid {
-        true => format!("The web site on {site} answers these two addresses; it must go on doing so:"),
-        false => format!("The web site on {site} must answer these two addresses, or nobody finds this server:"),
+        true => format!("The web site on {site} answers {what}; it must go on doing so:"),
+        false => format!("The web site on {site} must answer {what}, or nobody finds this server:"),
     };
     let mut lines = vec![
         String::new(),
         intro,
         format!("  https://{site}/.well-known/matrix/server  {{\"m.server\":\"{matrix}:443\"}}"),
+    ];
+    // Without a homeserver there is nothing that a Matrix client could use.
+    lines.extend(homeserver.then(|| {
         format!(
             "  https://{site}/.well-known/matrix/client  {{\"m.homeserver\":{{\"base_url\":\"https://{matrix}\"}}}}"
-        ),
-    ];
+        )
+    }));
     if !valid {
-        lines.push("Then run `sudo rcfed apply`, which asks Rocket.Chat to check again.".into());
+        let again = if homeserver { "asks Rocket.Chat to check again" } else { "looks at it again" };
+        lines.push(format!("Then run `sudo rcfed apply`, which {again}."));
     }
     lines
 }
@@ -131,6 +136,15 @@ mod tests {
             }
             texts.push(format!("──── apex {apex}, not checked\n{}", text(&config, &Shown::No, None)));
         }
+        let native = "federated_domain = \"example.org\"\napex = \"elsewhere\"\nprofile = \"native\"\n\
+                      [rocketchat]\nlicense_file = \"/root/license\"";
+        let answers = Answers::from_toml(native, Path::new("answers.toml")).unwrap();
+        let config = Config::from_answers(&answers, Mode::Interactive).unwrap();
+        let words =
+            "the web site on example.org does not send other servers here yet: it has no document that names a server";
+        let hint = "let it answer as is said below, then run `sudo rcfed apply`";
+        let verdict = verdict("pending", words, Some(hint));
+        texts.push(format!("──── native, apex elsewhere\n{}", text(&config, &Shown::No, Some(&verdict))));
         insta::assert_snapshot!(texts.join("\n\n"));
     }
 }

@@ -187,7 +187,7 @@ async fn examine(machine: &Machine, past: Past, only: &[&'static str]) -> Result
     let inside = doctor::run(&checks, &site, DEADLINE, |done| task.note(format!("{done} done")));
     let (mut outcomes, seen) = futures_util::future::join(inside, outside).await;
     if let Some(seen) = seen {
-        outcomes.extend(remote::beside(seen, &outcomes, only));
+        outcomes.extend(remote::beside(seen, &outcomes, only, config.profile.has_homeserver()));
     }
     let took = started.elapsed().as_millis();
     drop(task);

@@ -133,6 +133,11 @@ pub(super) fn always(_: &Config) -> bool {
     true
 }
 
+/// Deployments whose Rocket.Chat federates by itself.
+pub(super) fn native(config: &Config) -> bool {
+    !config.profile.has_homeserver()
+}
+
 /// Deployments with a homeserver of their own.
 pub(super) fn with_homeserver(config: &Config) -> bool {
     config.profile.has_homeserver()

@@ -69,7 +69,7 @@ pub(super) fn sites(config: &Config) -> Vec<Site<'_>> {
 }
 
 /// The host that other servers connect to.
-pub(super) fn delegate(config: &Config) -> &DomainName {
+pub fn delegate(config: &Config) -> &DomainName {
     let names = &config.names;
     let native = !config.profile.has_homeserver();
     if native && names.served().contains(&&names.federated) { &names.federated } else { &names.matrix }

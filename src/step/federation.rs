@@ -1,6 +1,9 @@
-//! The last proof: both sides have the same tokens, a message can be sent, and Rocket.Chat's own check passes.
+//! The last proof: both sides have the same tokens, a message can be sent, and Rocket.Chat's own check passes. Where there
+//! is only one side, `native` proves that one.
 //!
 //! Settings are read *back*: what was put into the environment does not count until Rocket.Chat says it has it.
+
+pub(crate) mod native;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -13,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::host::fs::{self, Access};
 use crate::layout;
 use crate::machine::Machine;
+use crate::rocketchat::Client;
 use crate::secrets::SecretName;
 use crate::ui::Task;
 
@@ -49,14 +53,12 @@ pub(super) async fn inspect(machine: &Machine) -> Result<State> {
     if verdict.federation != "valid" || !verdict.message_sent {
         return Ok(State::Absent);
     }
-    if machine.config.profile == Profile::Native {
-        return Ok(State::Current);
-    }
     let Some(client) = account::with_token(machine).await? else { return Ok(State::Absent) };
+    if machine.config.profile == Profile::Native {
+        return Ok(if native::holds(machine, &client).await? { State::Current } else { State::Absent });
+    }
     let status = client.setting("Federation_Matrix_configuration_status").await.unwrap_or(Value::Null);
-    let expected = expected(machine)?;
-    let expected: Vec<(&str, Value)> = expected.iter().map(|(id, value)| (*id, value.clone())).collect();
-    let same = client.read_back(&expected).await.is_ok_and(|mismatches| mismatches.is_empty());
+    let same = client.read_back(&expected(machine)?).await.is_ok_and(|mismatches| mismatches.is_empty());
     Ok(if same && status == "Valid" { State::Current } else { State::Absent })
 }
 
@@ -69,21 +71,12 @@ pub(super) async fn apply(machine: &Machine, task: &Task) -> Result<String> {
     let at = clock::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let mut verdict = Verdict { federation: "valid".into(), words: String::new(), hint: None, message_sent: true, at };
     if machine.config.profile == Profile::Native {
-        verdict.words = "Rocket.Chat federates by itself".into();
+        native::apply(machine, &client, task, &mut verdict).await?;
         verdict.store(machine)?;
         return Ok(verdict.words);
     }
     task.note("reading settings back");
-    let expected = expected(machine)?;
-    let expected: Vec<(&str, Value)> = expected.iter().map(|(id, value)| (*id, value.clone())).collect();
-    let mismatches = client.read_back(&expected).await?;
-    if !mismatches.is_empty() {
-        let list: Vec<String> = mismatches.iter().map(ToString::to_string).collect();
-        return Err(Error::new(
-            format!("Rocket.Chat does not have the settings it was given: {}", list.join("; ")),
-            "restart it with `docker restart rcfed-rocketchat`, then run `sudo rcfed apply`",
-        ));
-    }
+    read_back(&client, &expected(machine)?).await?;
     task.note("asking the homeserver who the bridge is");
     whoami(machine).await?;
     task.note("Rocket.Chat checks its federation");
@@ -103,6 +96,19 @@ pub(super) async fn apply(machine: &Machine, task: &Task) -> Result<String> {
         return Err(Error::new(format!("Rocket.Chat's own check of its federation failed: {}", verdict.words), hint));
     }
     Ok(verdict.words)
+}
+
+/// Rocket.Chat has the settings it was given.
+async fn read_back(client: &Client, expected: &[(&'static str, Value)]) -> Result<()> {
+    let mismatches = client.read_back(expected).await?;
+    if mismatches.is_empty() {
+        return Ok(());
+    }
+    let list: Vec<String> = mismatches.iter().map(ToString::to_string).collect();
+    Err(Error::new(
+        format!("Rocket.Chat does not have the settings it was given: {}", list.join("; ")),
+        "restart it with `docker restart rcfed-rocketchat`, then run `sudo rcfed apply`",
+    ))
 }
 
 /// The homeserver knows the bridge by its token.
@@ -133,6 +139,9 @@ async fn whoami(machine: &Machine) -> Result<()> {
 
 /// The settings that both sides must agree on, by Rocket.Chat's ids.
 pub(crate) fn expected(machine: &Machine) -> Result<Vec<(&'static str, Value)>> {
+    if machine.config.profile == Profile::Native {
+        return Ok(native::expected(&machine.config));
+    }
     let secret = |name| machine.secrets.get(name).map(|s| s.map(|s| s.expose().to_string()));
     Ok(vec![
         ("Federation_Matrix_enabled", json!(true)),

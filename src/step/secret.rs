@@ -5,9 +5,11 @@ use base64::engine::general_purpose::STANDARD;
 use ring::rand::{SecureRandom, SystemRandom};
 
 use super::State;
+use crate::clock;
 use crate::error::{Error, Result};
 use crate::host::fs;
 use crate::machine::Machine;
+use crate::rocketchat::license::{self, LicenseError};
 use crate::secrets::{NoRandomness, Secret, SecretName};
 use crate::topology::{self, Origin};
 
@@ -29,6 +31,11 @@ pub(super) fn inspect(machine: &Machine, secret: &topology::Secret) -> Result<St
 
 pub(super) fn apply(machine: &Machine, secret: &topology::Secret) -> Result<String> {
     let value = match &secret.origin {
+        Origin::File(path) if secret.name == SecretName::License => {
+            let text = fs::read_text(path)?.ok_or_else(|| LicenseError::Missing(path.clone()))?;
+            license::check(path, &text, clock::now())?;
+            Secret::new(text.trim_end_matches('\n'))
+        }
         Origin::File(path) => {
             let text = fs::read_text(path)?.unwrap_or_default();
             let text = text.trim_end_matches('\n');

@@ -7,6 +7,7 @@
 pub enum Where {
     Dendrite,
     Synapse,
+    Native,
 }
 
 /// A row of the table.
@@ -59,6 +60,11 @@ const fn slow(fault: Fault) -> Fault {
 /// One of a Synapse deployment.
 const fn synapse(fault: Fault) -> Fault {
     Fault { profile: Where::Synapse, ..fault }
+}
+
+/// One of a Rocket.Chat that federates by itself.
+const fn native(fault: Fault) -> Fault {
+    Fault { profile: Where::Native, ..fault }
 }
 
 /// Every fault that is tried. Each leaves the deployment well, so that the next finds it so.
@@ -215,6 +221,16 @@ try { print(EJSON.stringify(db.getSiblingDB("admin").runCommand({"replSetStepDow
           "cp -p $S/../registration.yaml $S/services/homeserver/registration.yaml"],
         "bridge.ping", &["sudo rcfed apply", "sudo docker restart rcfed-homeserver"], NONE)),
     synapse(fault("Synapse was stopped", &["docker stop rcfed-homeserver"], "container.homeserver", APPLY, NONE)),
+    native(fault("Rocket.Chat that federates by itself was given a licence without federation",
+        // The licence is one of the stand-in's own: the module `auditing`, signed with the word `standin`.
+        &["IFS=: read -r user token < $S/secrets/personal_access_token || true; ip=$(docker inspect -f '{{.NetworkSettings.Networks.rcfed.IPAddress}}' rcfed-rocketchat); curl -fsS -H \"X-User-Id: $user\" -H \"X-Auth-Token: $token\" -H 'Content-Type: application/json' -d '{\"license\":\"RCV3_e30.eyJncmFudGVkTW9kdWxlcyI6W3sibW9kdWxlIjoiYXVkaXRpbmcifV19.c3RhbmRpbg\"}' http://$ip:3000/api/v1/licenses.add"],
+        "rocketchat.license", APPLY, NONE)),
+    native(fault("An administrator gave Rocket.Chat that federates by itself another domain",
+        &["IFS=: read -r user token < $S/secrets/personal_access_token || true; ip=$(docker inspect -f '{{.NetworkSettings.Networks.rcfed.IPAddress}}' rcfed-rocketchat); curl -fsS -H \"X-User-Id: $user\" -H \"X-Auth-Token: $token\" -H 'Content-Type: application/json' -d '{\"value\":\"another.test\"}' http://$ip:3000/api/v1/settings/Federation_Service_Domain"],
+        "rocketchat.settings", &["sudo docker restart rcfed-rocketchat", "sudo rcfed apply"], NONE)),
+    native(fault("An administrator switched off that Rocket.Chat federates by itself",
+        &["IFS=: read -r user token < $S/secrets/personal_access_token || true; ip=$(docker inspect -f '{{.NetworkSettings.Networks.rcfed.IPAddress}}' rcfed-rocketchat); curl -fsS -H \"X-User-Id: $user\" -H \"X-Auth-Token: $token\" -H 'Content-Type: application/json' -d '{\"value\":false}' http://$ip:3000/api/v1/settings/Federation_Service_Enabled"],
+        "rocketchat.settings", &["sudo docker restart rcfed-rocketchat", "sudo rcfed apply"], NONE)),
 ];
 
 /// The table for people.

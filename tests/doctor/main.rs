@@ -41,6 +41,18 @@ fn every_fault_of_a_synapse_deployment() {
     tries(&bed, Where::Synapse);
 }
 
+#[test]
+fn every_fault_of_a_native_deployment() {
+    if !all() {
+        return;
+    }
+    let Some(bed) = Bed::up() else { return };
+    let answers = bed.answers("native", "");
+    bed.rcfed(&["init", "--answers", answers.to_str().unwrap(), "--yes", "--no-input"]).well();
+    healthy(&bed, "after init");
+    tries(&bed, Where::Native);
+}
+
 fn all() -> bool {
     std::env::var_os("RCFED_TEST_ALL").is_some()
 }

@@ -128,11 +128,22 @@ impl Bed {
         self.answers_with("fed.test", profile, more)
     }
 
+    /// A licence of the Rocket.Chat stand-in's own, in a file.
+    pub fn licence(&self, modules: &[&str]) -> PathBuf {
+        let path = PathBuf::from(self.value("RCFED_STATE")).join("licence");
+        std::fs::write(&path, format!("{}\n", licence(modules))).expect("licence");
+        path
+    }
+
     /// The same for another federated domain.
     pub fn answers_with(&self, domain: &str, profile: &str, more: &str) -> PathBuf {
         let directory = PathBuf::from(self.value("RCFED_STATE"));
         let token = directory.join("registration-token");
         std::fs::write(&token, "bed-registration-token\n").expect("token");
+        let native = match profile {
+            "native" => format!("license_file = \"{}\"\n", self.licence(&["federation"]).display()),
+            _ => format!("federation_tester = \"{}\"\n", self.value("FEDERATION_TESTER_HOST")),
+        };
         let path = directory.join("answers.toml");
         let mut file = File::create(&path).expect("answers");
         write!(
@@ -143,10 +154,9 @@ impl Bed {
              accept_end_of_life = true\n\
              {more}\n\
              [admin]\nusername = \"ada\"\n\
-             [rocketchat]\nregistration_token_file = \"{}\"\nfederation_tester = \"{}\"\n\
+             [rocketchat]\nregistration_token_file = \"{}\"\n{native}\
              [acme]\ndirectory = \"{}\"\nstaging_directory = \"{}\"\nca = \"{}\"\n",
             token.display(),
-            self.value("FEDERATION_TESTER_HOST"),
             self.value("ACME_DIRECTORY"),
             self.value("ACME_STAGING"),
             self.value("ACME_CA"),
@@ -190,6 +200,22 @@ impl Run {
         assert!(self.ok, "exit {:?}\nstdout:\n{}\nstderr:\n{}", self.code, self.stdout, self.stderr);
         self
     }
+}
+
+/// A licence as the Rocket.Chat stand-in makes them up: a token whose signature is the word `standin`.
+pub fn licence(modules: &[&str]) -> String {
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    let modules: Vec<Value> = modules.iter().map(|module| serde_json::json!({ "module": module })).collect();
+    let payload = serde_json::json!({ "version": "3.0", "grantedModules": modules }).to_string();
+    let parts = [r#"{"alg":"none","typ":"JWT"}"#, &payload, "standin"];
+    format!("RCV3_{}", parts.map(|part| URL_SAFE_NO_PAD.encode(part)).join("."))
+}
+
+/// One in the older shape, which nobody but Rocket.Chat can read.
+pub fn sealed_licence(modules: &[&str]) -> String {
+    use base64::Engine;
+    base64::engine::general_purpose::STANDARD.encode(format!("{:512}", format!("standin:{}", modules.join(" "))))
 }
 
 fn skip<T>(why: &str) -> Option<T> {

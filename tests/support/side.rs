@@ -63,7 +63,10 @@ impl<'a> Side<'a> {
             let text = std::fs::read_to_string(root.join("var/lib/rcfed/secrets").join(name)).unwrap();
             text.trim().to_owned()
         };
-        let (as_token, password) = (secret("as_token"), secret("admin_password"));
+        // Rocket.Chat that federates by itself has no homeserver beside it.
+        let native = !root.join("var/lib/rcfed/secrets/as_token").exists();
+        let as_token = if native { String::new() } else { secret("as_token") };
+        let password = secret("admin_password");
         let none = (String::new(), String::new());
         let mut side = Self {
             bed,
@@ -243,11 +246,12 @@ fn deliveries(received: &Value, id: &str) -> i64 {
 fn answers(bed: &Bed, wanted: &Wanted) -> PathBuf {
     let common = bed.answers_with(wanted.domain, wanted.profile, &wanted.more);
     let mut text = std::fs::read_to_string(&common).unwrap();
-    text.push_str(&format!(
-        "[federation]\nprivate_networks = [\"198.51.100.0/24\", \"2001:db8:51::/64\"]\nca = \"{}\"\n{}",
-        bed.value("SSL_CERT_FILE"),
-        wanted.tables
-    ));
+    // Rocket.Chat that federates by itself asks nobody whether an address is a public one.
+    let networks = match wanted.profile {
+        "native" => "",
+        _ => "private_networks = [\"198.51.100.0/24\", \"2001:db8:51::/64\"]\n",
+    };
+    text.push_str(&format!("[federation]\n{networks}ca = \"{}\"\n{}", bed.value("SSL_CERT_FILE"), wanted.tables));
     let path = common.with_file_name(format!("answers-{}.toml", wanted.domain));
     std::fs::write(&path, text).unwrap();
     path

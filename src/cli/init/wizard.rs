@@ -7,10 +7,12 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use crate::answers::{Answers, Key};
+use crate::clock;
 use crate::compat;
 use crate::config::{Profile, values};
 use crate::domain::{DomainName, Email, Username};
 use crate::error::Result;
+use crate::rocketchat::license;
 use crate::secrets::Secret;
 use crate::ui::prompt::{self, Prompt, PromptError};
 
@@ -93,7 +95,8 @@ impl Wizard<'_> {
             }
             _ => {}
         }
-        if !self.answers.has(Key::MatrixDomain) {
+        let native = self.answers.text(Key::Profile) == Some(Profile::Native.name());
+        if !native && !self.answers.has(Key::MatrixDomain) {
             self.prompt.note("\nWhere other servers reach the homeserver.");
             self.domain(Key::MatrixDomain, "Matrix domain", federated.child("matrix").ok())?;
         }
@@ -173,10 +176,9 @@ impl Wizard<'_> {
             return Ok(());
         }
         self.question("A file with a Rocket.Chat licence that includes federation.");
-        let check = |text: &str| match std::fs::metadata(text.trim()) {
-            Ok(meta) if meta.is_file() => Ok(()),
-            Ok(_) => Err(format!("`{text}` is not a file; name the file that holds the licence")),
-            Err(error) => Err(format!("`{text}` cannot be read: {error}; type its full path")),
+        let check = |text: &str| match license::read(text.trim().as_ref(), clock::now()) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(error.to_string()),
         };
         let path = self.prompt.text("Licence file", None, false, check)?;
         let path = std::path::absolute(path.trim()).unwrap_or_else(|_| path.trim().into());

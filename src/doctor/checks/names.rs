@@ -12,6 +12,7 @@ use crate::finding::Finding;
 use crate::host::net::Addresses;
 use crate::host::tls;
 use crate::preflight;
+use crate::render;
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -112,7 +113,7 @@ const KEPT: &str =
     "other servers may believe a wrong answer for up to 48 hours after it was put right, and a failure for one hour";
 
 async fn server(site: &Site) -> Finding {
-    let delegate = format!("{}:443", site.machine.config.names.matrix);
+    let delegate = format!("{}:443", render::delegate(&site.machine.config));
     document(site, "wellknown.server", "server", "/m.server", &delegate).await
 }
 

@@ -1,14 +1,15 @@
 //! Rocket.Chat: up, with the settings it was given, and allowed to send.
 
 use super::super::Site;
-use super::super::check::{Check, Doc, Place, always, with_homeserver};
+use super::super::check::{Check, Doc, Place, always, native as federates_itself};
 use super::containers::container;
 use crate::config::Service;
 use crate::error::{Error, Explain, Result};
 use crate::finding::Finding;
 use crate::rocketchat::{Client, RestError};
 use crate::step::account;
-use crate::step::federation::expected;
+use crate::step::federation::native::NoFederation;
+use crate::step::federation::{expected, native};
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -57,18 +58,48 @@ pub(super) const CHECKS: &[Check] = &[
         },
     },
     Check {
+        id: "rocketchat.license",
+        place: Place::Rocketchat,
+        applies: federates_itself,
+        needs: &["rocketchat.token"],
+        limit: 8,
+        run: |site| Box::pin(async move { vec![told("rocketchat.license", license(&site).await)] }),
+        doc: Doc {
+            what: "Whether the licence in use grants federation, as Rocket.Chat itself says.",
+            why: "A licence ends, is replaced, or is for another address; Rocket.Chat then stops to federate and says so nowhere.",
+            fails: "Other servers get `Federation is not enabled`; nobody elsewhere can be found.",
+            fix: "Put a licence with the federation add-on into the file that is named, and run `sudo rcfed apply`.",
+            source: "Rocket.Chat, ee/server/api/licenses.ts and ee/server/startup/federation.ts.",
+        },
+    },
+    Check {
         id: "rocketchat.settings",
         place: Place::Rocketchat,
-        applies: with_homeserver,
-        needs: &["rocketchat.token"],
+        applies: always,
+        needs: &["rocketchat.token", "rocketchat.license"],
         limit: 12,
         run: |site| Box::pin(async move { vec![told("rocketchat.settings", settings(&site).await)] }),
         doc: Doc {
             what: "Every federation setting as Rocket.Chat has it now, tokens included, against what it was given.",
             why: "A setting put into the environment is ignored in silence if it is unknown, and an administrator can change it until the next start.",
-            fails: "Tokens differ on the two sides: `M_UNKNOWN_TOKEN`; or the bridge is off.",
+            fails: "Tokens differ on the two sides: `M_UNKNOWN_TOKEN`; or federation is off, or goes by another name.",
             fix: "`sudo docker restart rcfed-rocketchat` forces them again.",
             source: "Rocket.Chat, overwriteSetting.ts and server/services/federation.",
+        },
+    },
+    Check {
+        id: "rocketchat.keys",
+        place: Place::Rocketchat,
+        applies: federates_itself,
+        needs: &["rocketchat.license", "rocketchat.settings", "gateway.loaded"],
+        limit: 8,
+        run: |site| Box::pin(async move { vec![told("rocketchat.keys", keys(&site).await)] }),
+        doc: Doc {
+            what: "Whether Rocket.Chat that federates by itself answers with signed keys of the federated domain, through the gateway.",
+            why: "Others check everything it sends with these keys. With settings it does not like, the service inside it does not start.",
+            fails: "Other servers say that keys could not be found; invites fail in both directions.",
+            fix: "`sudo docker restart rcfed-rocketchat`; `sudo rcfed logs rocketchat` says why the service did not start.",
+            source: "Rocket.Chat, ee/packages/federation-matrix/src/setup.ts.",
         },
     },
     Check {
@@ -111,6 +142,29 @@ async fn token(site: &Site) -> Result<Finding> {
     } else {
         fail("does not take rcfed's access token any more")
             .remedy("if the administrator's password was changed: sudo rcfed admin reset")
+    })
+}
+
+async fn license(site: &Site) -> Result<Finding> {
+    const ID: &str = "rocketchat.license";
+    Ok(match NoFederation::find(&site.machine, &client(site).await?).await? {
+        None => Finding::ok(ID, "Rocket.Chat", "has a licence with federation"),
+        Some(error) => {
+            let finding = Finding::fail(ID, "Rocket.Chat", "has no licence with federation").seen(error.to_string());
+            error.hint().into_iter().fold(finding, Finding::remedy).command("sudo rcfed apply")
+        }
+    })
+}
+
+async fn keys(site: &Site) -> Result<Finding> {
+    const ID: &str = "rocketchat.keys";
+    let name = &site.machine.config.names.federated;
+    Ok(match native::keys(&site.machine).await? {
+        Ok(()) => Finding::ok(ID, "Rocket.Chat", format!("answers other servers as {name}")),
+        Err(why) => Finding::fail(ID, "Rocket.Chat", format!("does not answer other servers as {name}"))
+            .seen(why)
+            .command("sudo docker restart rcfed-rocketchat")
+            .command("sudo rcfed apply"),
     })
 }
 

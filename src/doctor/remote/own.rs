@@ -68,8 +68,9 @@ pub async fn see(machine: &Machine) -> Result<Seen> {
     Ok(Seen { look: seen, own: Own { chat_host: names.chat.to_string(), chat, instead }, at: jiff::Timestamp::now() })
 }
 
-/// The outcomes of every row beside those from inside: what a failure inside explains is not told again.
-pub fn beside(seen: Result<Seen>, inside: &[Outcome], only: &[&'static str]) -> Vec<Outcome> {
+/// The outcomes of every row beside those from inside: what a failure inside explains is not told again. Without a
+/// `homeserver` Rocket.Chat is what answers other servers.
+pub fn beside(seen: Result<Seen>, inside: &[Outcome], only: &[&'static str], homeserver: bool) -> Vec<Outcome> {
     let seen = match seen {
         Ok(seen) => seen,
         Err(error) => {
@@ -87,7 +88,8 @@ pub fn beside(seen: Result<Seen>, inside: &[Outcome], only: &[&'static str]) -> 
     let explained = |outcome: Outcome| {
         // The chat does not need the homeserver, nor the other way round.
         let other = if outcome.place == Place::Rocketchat { Place::Homeserver } else { Place::Rocketchat };
-        let cause = inside.iter().filter(|there| there.place != other && there.place != Place::Bridge).find_map(cause);
+        let counts = |place: Place| !homeserver || (place != other && place != Place::Bridge);
+        let cause = inside.iter().filter(|there| counts(there.place)).find_map(cause);
         match cause {
             Some(cause) => Outcome { result: Ended::Skipped(cause), ..outcome },
             None => outcome,
