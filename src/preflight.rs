@@ -2,7 +2,6 @@
 
 pub(crate) mod clock;
 pub(crate) mod docker;
-mod license;
 pub(crate) mod machine;
 pub(crate) mod ports;
 mod tell;
@@ -62,7 +61,6 @@ pub async fn inspect(root: &Path, host: &Host, config: &Config, ui: &Ui) -> Pref
     ];
     findings.extend(machine::processor(root, &architecture));
     findings.extend([machine::memory(root), machine::disk(root, "/var/lib"), machine::packages(root), clock, docker]);
-    findings.extend(license::check(host, config));
     findings.extend(ports::check(root, config.proxy, &gateway));
     findings.extend(dns::findings(&dns, &expected));
     let failed = findings.iter().filter(|finding| finding.status == Status::Fail).count();

@@ -31,9 +31,8 @@ fn a_licence_that_is_none_is_refused_before_anything_starts() {
     let untouched = Untouched::of(&bed);
     let refused = |wanted: &str| {
         let run = init(&bed, &answers);
-        assert_eq!(run.code, Some(1), "{run:?}");
-        assert!(run.stderr.contains(wanted), "{wanted}: {}", run.stderr);
-        assert!(run.stderr.contains("hint: ") || run.stderr.contains("do    "), "{}", run.stderr);
+        assert_eq!(run.code, Some(2), "{run:?}");
+        assert!(run.stderr.contains(wanted) && run.stderr.contains("hint: "), "{wanted}: {}", run.stderr);
         untouched.still(&bed);
     };
     for (text, wanted) in [

@@ -15,15 +15,17 @@ pub use wizard::{Lookup, Lookups};
 
 use super::Context;
 use crate::answers::{AnswerFlags, Answers, Key, Source, Value};
+use crate::clock;
 use crate::compat;
 use crate::config::{Config, Mode};
 use crate::deploy::{Manner, begin, deploy, need_root};
 use crate::deployment;
-use crate::error::{Error, Result};
+use crate::error::{Error, Explain, Result};
 use crate::host::{Host, fs};
 use crate::layout;
 use crate::receipt::{self, Receipt, Undo};
 use crate::relay_image;
+use crate::rocketchat::license::{self, LicenseError};
 use crate::secrets::Secret;
 use crate::step::file;
 use crate::ui::prompt;
@@ -176,12 +178,16 @@ impl Gathered {
 /// Files that answers name must be there before anything is built on them.
 fn check_files(config: &Config, token_was_typed: bool) -> Result<()> {
     let token = config.rocketchat.registration_token_file.as_ref().filter(|_| !token_was_typed);
-    let files = [
+    let files: [(&str, Option<&PathBuf>); 3] = [
         ("password", config.admin.password_file.as_ref()),
         ("registration token", token),
-        ("licence", config.rocketchat.license_file.as_ref()),
         ("certificate authority's root", config.acme.ca.as_ref()),
     ];
+    if let Some(path) = &config.rocketchat.license_file {
+        // Ten minutes of work would only show that it cannot be one.
+        let usage = |error: LicenseError| Error::usage(error.to_string(), error.hint().unwrap_or_default());
+        license::read(path, clock::now()).map_err(usage)?;
+    }
     for (what, path) in files {
         let Some(path) = path else { continue };
         let shown = path.display();
