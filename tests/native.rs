@@ -16,7 +16,7 @@ use std::time::SystemTime;
 use serde_json::{Value, json};
 use side::{Side, Wanted, both};
 use support::{Bed, Run, licence};
-use surroundings::Untouched;
+use surroundings::{Untouched, objects};
 
 fn init(bed: &Bed, answers: &Path) -> Run {
     bed.rcfed(&["init", "--answers", answers.to_str().unwrap(), "--yes", "--no-input"])
@@ -52,7 +52,7 @@ fn a_licence_that_is_none_is_refused_before_anything_starts() {
 #[ignore = "minutes long; `make test-all` runs it"]
 fn a_deployment_under_every_kind_of_names() {
     let Some(bed) = Bed::up() else { return };
-    let untouched = Untouched::of(&bed);
+    let before = objects(&bed);
     for more in ["", "chat_domain = \"fed.test\"", "matrix_domain = \"matrix.fed.test\"\napex = \"elsewhere\""] {
         println!("— {more}");
         let elsewhere = more.contains("elsewhere");
@@ -87,7 +87,11 @@ fn a_deployment_under_every_kind_of_names() {
         assert_eq!(ids(&bed), containers);
         bed.rcfed(&["uninstall", "--purge", "--confirm", "fed.test", "--yes"]).well();
         bed.bed(&["dns", "reset"]);
-        untouched.still(&bed);
+        for directory in ["etc/rcfed", "var/lib/rcfed"] {
+            let left = bed.root().join(directory);
+            assert!(!left.exists(), "{}", bed.run(&["find", left.to_str().unwrap()]));
+        }
+        assert_eq!(objects(&bed), before);
     }
 }
 

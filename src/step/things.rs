@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::{Step, file, replace, site, trial, unit};
 use crate::config::Service;
+use crate::doctor;
 use crate::error::Result;
 use crate::host::docker::seed_name;
 use crate::host::fs;
@@ -20,7 +21,8 @@ pub(super) async fn things(step: &Step, machine: &Machine, receipt: &Receipt) ->
         Step::Container(service) => container(machine, *service),
         Step::Database(_) => vec![Undo::Keep { why: "it is data in a volume".into() }],
         Step::Directory(directory) => return directories(machine, receipt, directory),
-        Step::Federation => vec![Undo::RemoveFile { path: layout::VERDICT.into() }],
+        // What the doctor saw counts for nothing without the deployment.
+        Step::Federation => [layout::VERDICT, doctor::PAST].map(|path| Undo::RemoveFile { path: path.into() }).into(),
         Step::File(wanted) => {
             vec![file::undo(machine, receipt, &wanted.path, Undo::RemoveFile { path: wanted.path.clone() })?]
         }
