@@ -21,7 +21,9 @@ pub fn serve(bed: &Bed, name: &str, printed: &str) -> Server {
     let start = format!("https://{name}/");
     let lines = printed.lines().filter_map(|line| line.trim().strip_prefix(&start)?.split_once("  "));
     let answers: Vec<String> = lines.flat_map(|(path, answer)| [format!("/{path}"), answer.to_owned()]).collect();
-    assert_eq!(answers.len(), 4, "{printed}");
+    // A document for other servers, and one for clients where there is a homeserver for them.
+    let documents = if printed.contains("answer this address") { 1 } else { 2 };
+    assert_eq!(answers.len(), 2 * documents, "{printed}");
     let (key, chain) = certificate(bed, name);
     let mut words = vec!["/usr/bin/python3", "-c", SITE, ADDRESS, chain.to_str().unwrap(), key.to_str().unwrap()];
     words.extend(answers.iter().map(String::as_str));
