@@ -52,9 +52,9 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn read(answers: &Answers, mode: Mode) -> (Option<Config>, Vec<Problem>) {
         let mut reader = Reader { answers, problems: Vec::new() };
-        let profile = reader.one(Key::Profile, values::profile);
-        let names = reader.names(profile);
+        let names = reader.names();
         let email = reader.one(Key::Email, Email::parse);
+        let profile = reader.one(Key::Profile, values::profile);
         let proxy = reader.one(Key::Proxy, values::proxy).unwrap_or_default();
         let admin = reader.admin(email.as_ref());
         let rocketchat = RocketchatConfig {
@@ -94,18 +94,17 @@ impl Reader<'_> {
         (config, reader.problems)
     }
 
-    fn names(&mut self, profile: Option<Profile>) -> Option<Names> {
+    fn names(&mut self) -> Option<Names> {
         if !self.answers.has(Key::FederatedDomain) {
             let why = "no federated domain was given: the part after the colon in `@user:example.org`";
             self.problems.push(Problem::missing(Key::FederatedDomain, why));
         }
         let federated = self.one(Key::FederatedDomain, DomainName::parse);
         let chat = self.name_below(Key::ChatDomain, "chat", federated.as_ref());
+        let native = self.answers.text(Key::Profile) == Some(Profile::Native.name());
         let matrix = match &chat {
             // Without a homeserver others come to Rocket.Chat itself, so there is no need of a third name.
-            Some(chat) if profile == Some(Profile::Native) && !self.answers.has(Key::MatrixDomain) => {
-                Some(chat.clone())
-            }
+            Some(chat) if native && !self.answers.has(Key::MatrixDomain) => Some(chat.clone()),
             _ => self.name_below(Key::MatrixDomain, "matrix", federated.as_ref()),
         };
         let apex = self.one(Key::Apex, values::apex).unwrap_or(Apex::Here);
