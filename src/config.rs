@@ -16,6 +16,7 @@ use serde::Serialize;
 
 pub use from_answers::{ConfigError, Mode};
 
+use crate::compat;
 use crate::domain::{DomainName, Email, ImageRef, Username};
 use crate::host::authorities::Authorities;
 
@@ -55,6 +56,32 @@ pub struct Config {
     pub federate_with: Vec<String>,
     /// What only the doctor needs.
     pub doctor: DoctorConfig,
+}
+
+impl Config {
+    /// The services that rcfed runs.
+    pub fn services(&self) -> Vec<Service> {
+        let theirs = |service: &Service| matches!(service, Service::Mongodb | Service::Rocketchat);
+        let all = compat::services(self.profile).iter().copied();
+        all.filter(|service| self.rocketchat.existing.is_none() || !theirs(service)).collect()
+    }
+
+    /// Where the bridge listens, for what speaks to it from the containers' network.
+    pub fn bridge(&self) -> &str {
+        match &self.rocketchat.existing {
+            Some(Existing::Elsewhere { bridge, .. }) => bridge,
+            _ => "http://rocketchat:3300",
+        }
+    }
+
+    /// Where Rocket.Chat finds its homeserver. On somebody else's network another container may be called `gateway`.
+    pub fn homeserver_url(&self) -> String {
+        match &self.rocketchat.existing {
+            None => "http://gateway:8008".into(),
+            Some(Existing::Container(_)) => format!("http://{}:8008", Service::Gateway.container()),
+            Some(Existing::Elsewhere { .. }) => format!("https://{}", self.names.matrix),
+        }
+    }
 }
 
 /// What only the doctor needs.
@@ -166,6 +193,34 @@ pub struct RocketchatConfig {
     pub license_file: Option<PathBuf>,
     /// Asked instead of `https://federationtester.matrix.org`; a URL without a final slash.
     pub federation_tester: Option<String>,
+    /// The Rocket.Chat that runs already, where rcfed does not run one.
+    pub existing: Option<Existing>,
+    /// The homeserver it federates with now may be given up, and with it its rooms.
+    pub replace_homeserver: bool,
+}
+
+/// A Rocket.Chat that somebody else runs, with its MongoDB.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Existing {
+    /// The name of its container on this machine.
+    Container(String),
+    /// On another machine, reached without TLS.
+    Elsewhere {
+        /// Where it answers, without a final slash.
+        url: String,
+        /// Where its bridge listens, with a port.
+        bridge: String,
+    },
+}
+
+impl Existing {
+    /// Its container's name or its address: what names it in words and in the receipt.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Container(name) => name,
+            Self::Elsewhere { url, .. } => url,
+        }
+    }
 }
 
 /// Whom the servers federate with beyond the public internet.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::adopt;
 use crate::apply::{self, Outcome};
 use crate::change::{self, Look};
 use crate::config::Config;
@@ -49,6 +50,7 @@ pub async fn deploy(host: Host, config: Config, ui: &Ui, manner: Manner, command
         // Before anything is written.
         Docker::new(&host.docker)?.engine().await?;
     }
+    adopt::allowed(&host, &config).await?;
     let (_lock, receipt) = begin(&host, command)?;
     for undo in receipt::run().into_iter().filter(|undo| !receipt.owns(undo)) {
         receipt.started("run", &undo.into())?;

@@ -27,6 +27,8 @@ pub const DUMPS: &str = "/var/lib/rcfed/dumps";
 pub const PREVIOUS: &str = "/var/lib/rcfed/previous";
 /// Under which digest each image was pulled.
 pub const DIGESTS: &str = "/var/lib/rcfed/images.json";
+/// Settings of a Rocket.Chat that somebody else runs, as they were before rcfed wrote them, 0600.
+pub const SETTINGS_BEFORE: &str = "/var/lib/rcfed/rocketchat-settings.json";
 /// What was last found out about federation.
 pub const VERDICT: &str = "/var/lib/rcfed/federation.json";
 /// Locked with flock while a command changes the machine.

@@ -5,6 +5,7 @@
 //! [`relay`] talks to the outside, always through addresses that a test can point at a real server.
 
 pub mod acme;
+pub mod adopt;
 pub mod answers;
 pub mod apply;
 pub mod change;

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::config::{Config, Service};
+use crate::adopt;
+use crate::config::{Config, Existing, Service};
 use crate::error::Result;
 use crate::host::docker::{Docker, ImageConfig, Observed, RunState};
 use crate::host::fs::{self, Access};
@@ -96,6 +97,16 @@ impl Machine {
 
     /// `http://address:port` of a running service, as this machine reaches it on the containers' network.
     pub async fn url(&self, service: Service, port: u16) -> Result<Option<String>> {
+        if let (Service::Rocketchat, Some(existing)) = (service, &self.config.rocketchat.existing) {
+            let base = match existing {
+                Existing::Elsewhere { bridge, .. } if port == 3300 => Some(bridge.clone()),
+                _ => adopt::address(Some(&self.docker), existing).await?,
+            };
+            return Ok(base.map(|base| match existing {
+                Existing::Container(_) => base.replace(":3000", &format!(":{port}")),
+                Existing::Elsewhere { .. } => base,
+            }));
+        }
         let observed = self.observe(service).await?.filter(|c| c.state == RunState::Running);
         Ok(observed.and_then(|c| c.address).map(|address| format!("http://{address}:{port}")))
     }

@@ -2,6 +2,7 @@
 
 pub(crate) mod clock;
 pub(crate) mod docker;
+mod earlier;
 pub(crate) mod machine;
 pub(crate) mod ports;
 mod tell;
@@ -62,6 +63,7 @@ pub async fn inspect(root: &Path, host: &Host, config: &Config, ui: &Ui) -> Pref
     findings.extend(machine::processor(root, &architecture));
     findings.extend([machine::memory(root), machine::disk(root, "/var/lib"), machine::packages(root), clock, docker]);
     findings.extend(ports::check(root, config.proxy, &gateway));
+    findings.extend(earlier::check(host, config).await);
     findings.extend(dns::findings(&dns, &expected));
     let failed = findings.iter().filter(|finding| finding.status == Status::Fail).count();
     match failed {

@@ -25,8 +25,9 @@ pub use read::{Ours, ours, read};
 pub use undo::Undo;
 pub(crate) use undo::{base, certificate, run, trial};
 
-/// Shape of the lines written today. 1 had no `undone`, no `sha256`, and fewer undos; it is read for ever.
-pub const VERSION: u32 = 2;
+/// Shape of the lines written today; those of every earlier one are read for ever. 1 had no `undone`, no `sha256`, and
+/// fewer undos; 2 knew nothing of a Rocket.Chat that somebody else runs.
+pub const VERSION: u32 = 3;
 
 /// One line of the journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -76,6 +76,8 @@ pub fn files(config: &Config, sizes: &Sizes) -> Result<Vec<Rendered>, RenderErro
         plain(Service::Rocketchat, "start.sh", templates.text("rocketchat/start.sh")?),
     ]);
     files.extend(environment::rocketchat_secrets(config));
+    let services = config.services();
+    files.retain(|file| services.contains(&file.service));
     files.sort_by_key(|file| (file.service, file.name));
     Ok(files)
 }

@@ -76,6 +76,13 @@ impl Client {
         Ok(())
     }
 
+    /// Ends the session of [`Client::login`].
+    pub async fn logout(&mut self) -> Result<(), RestError> {
+        let ended = self.call(Call::post("log out", "logout").body(json!({}))).await.map(drop);
+        self.auth = None;
+        ended
+    }
+
     /// Version; needs no login.
     pub async fn info(&self) -> Result<Info, RestError> {
         let answer = self.call(Call::get("ask for the version", "info").at("/api/info")).await?;

@@ -7,6 +7,7 @@
 
 pub(crate) mod account;
 pub(crate) mod certificate;
+mod connection;
 pub(crate) mod container;
 pub(crate) mod database;
 mod dump;
@@ -18,19 +19,19 @@ mod ready;
 pub(crate) mod reload;
 mod replace;
 mod secret;
+pub(crate) mod settings;
 mod site;
 mod things;
 mod trial;
 mod unit;
 
-use crate::compat;
-use crate::config::{Config, Service};
+use crate::config::{Config, Existing, Service};
 use crate::error::Result;
 use crate::machine::Machine;
 use crate::receipt::{Receipt, Thing};
 use crate::render::Phase;
 use crate::secrets::SecretName;
-use crate::topology::{Directory, File, Secret, Topology, Volume};
+use crate::topology::{Directory, File, Origin, Secret, Topology, Volume};
 use crate::ui::Task;
 
 pub use federation::Verdict;
@@ -42,6 +43,8 @@ pub enum Step {
     Account,
     /// The gateway's certificate covers all names and is not due.
     Certificate,
+    /// The container of a Rocket.Chat that somebody else runs is on the network.
+    Connection,
     /// A container runs as wanted.
     Container(Service),
     /// The replica set and the users of MongoDB, or role and database of PostgreSQL.
@@ -62,6 +65,8 @@ pub enum Step {
     Reload,
     /// A secret has a value.
     Secret(Secret),
+    /// A Rocket.Chat that somebody else runs has its federation settings.
+    Settings,
     /// A file in the machine's own nginx, loaded.
     Site(Phase),
     /// nginx accepts the gateway's files of this phase.
@@ -91,6 +96,7 @@ impl Step {
         match self {
             Self::Account => "account".into(),
             Self::Certificate => "certificate".into(),
+            Self::Connection => "connection".into(),
             Self::Container(service) => format!("container:{service}"),
             Self::Database(service) => format!("database:{service}"),
             Self::Directory(directory) => format!("directory:{}", directory.path.display()),
@@ -101,6 +107,7 @@ impl Step {
             Self::Ready(service) => format!("ready:{service}"),
             Self::Reload => "reload".into(),
             Self::Secret(secret) => format!("secret:{}", secret.name.name()),
+            Self::Settings => "settings".into(),
             Self::Site(Phase::Start) => "site:http".into(),
             Self::Site(Phase::Certified) => "site:https".into(),
             Self::Trial(Phase::Start) => "trial:http".into(),
@@ -117,8 +124,12 @@ impl Step {
             _ => "this binary".into(),
         };
         match self {
+            Self::Account if topology.container(Service::Rocketchat).is_none() => {
+                "take a token of Rocket.Chat for later runs".into()
+            }
             Self::Account => "create Rocket.Chat's administrator and a token for later runs".into(),
             Self::Certificate => "get a certificate from the certificate authority".into(),
+            Self::Connection => "connect Rocket.Chat's container to the network rcfed".into(),
             Self::Container(service) => format!("start {}", service.container()),
             Self::Database(Service::Mongodb) => "set up MongoDB's replica set and users".into(),
             Self::Database(_) => "set up PostgreSQL's role and database".into(),
@@ -131,6 +142,7 @@ impl Step {
             Self::Ready(service) => format!("wait until {service} answers"),
             Self::Reload => "let the gateway serve HTTPS".into(),
             Self::Secret(secret) => format!("make the secret {}", secret.name.name()),
+            Self::Settings => "write Rocket.Chat's federation settings and read them back".into(),
             Self::Site(Phase::Start) => "have this machine's nginx forward proofs for the certificate".into(),
             Self::Site(Phase::Certified) => "have this machine's nginx forward the site".into(),
             Self::Trial(Phase::Start) => "try the gateway's configuration for HTTP".into(),
@@ -163,6 +175,7 @@ impl Step {
         match self {
             Self::Account => account::inspect(machine).await,
             Self::Certificate => certificate::inspect(machine),
+            Self::Connection => connection::inspect(machine).await,
             Self::Container(service) => container::inspect(machine, *service).await,
             Self::Database(service) => database::inspect(machine, *service).await,
             Self::Directory(directory) => file::inspect_directory(machine, directory),
@@ -173,6 +186,7 @@ impl Step {
             Self::Ready(service) => ready::inspect(machine, *service).await,
             Self::Reload => reload::inspect(machine).await,
             Self::Secret(secret) => secret::inspect(machine, secret),
+            Self::Settings => settings::inspect(machine).await,
             Self::Site(phase) => site::inspect(machine, *phase).await,
             Self::Trial(phase) => trial::inspect(machine, *phase),
             Self::Unit => unit::inspect(machine).await,
@@ -190,6 +204,7 @@ impl Step {
         match self {
             Self::Account => account::apply(machine).await,
             Self::Certificate => certificate::apply(machine).await,
+            Self::Connection => connection::apply(machine).await,
             Self::Container(service) => container::apply(machine, *service, task).await,
             Self::Database(service) => database::apply(machine, *service, task).await,
             Self::Directory(directory) => file::apply_directory(machine, directory),
@@ -199,7 +214,8 @@ impl Step {
             Self::Network => container::apply_network(machine).await,
             Self::Ready(service) => ready::apply(machine, *service, task).await,
             Self::Reload => reload::apply(machine).await,
-            Self::Secret(secret) => secret::apply(machine, secret),
+            Self::Secret(secret) => secret::apply(machine, secret).await,
+            Self::Settings => settings::apply(machine).await,
             Self::Site(phase) => site::apply(machine, *phase).await,
             Self::Trial(phase) => trial::apply(machine, *phase).await,
             Self::Unit => unit::apply(machine).await,
@@ -210,13 +226,15 @@ impl Step {
 
 /// Every step of a deployment, in an order that respects their needs.
 pub fn steps(config: &Config, topology: &Topology) -> Vec<Step> {
-    let services = compat::services(config.profile);
+    let services = config.services();
     let directories = topology.directories.iter().cloned().map(Step::Directory);
     let secrets = topology.secrets.iter().cloned().map(Step::Secret);
     let files = |phase| topology.files.iter().filter(move |f| f.phase == phase).cloned().map(Step::File);
     let mut steps: Vec<Step> = directories.chain(secrets).collect();
     steps.extend(services.iter().map(|s| Step::Image(*s)));
     steps.push(Step::Network);
+    let existing = config.rocketchat.existing.as_ref();
+    steps.extend(matches!(existing, Some(Existing::Container(_))).then_some(Step::Connection));
     steps.extend(topology.volumes.iter().cloned().map(Step::Volume));
     steps.push(Step::Trial(Phase::Start));
     steps.extend(files(Phase::Start));
@@ -228,7 +246,9 @@ pub fn steps(config: &Config, topology: &Topology) -> Vec<Step> {
     steps.extend([Step::Certificate, Step::Trial(Phase::Certified)]);
     steps.extend(files(Phase::Certified));
     steps.extend(sites(Phase::Certified));
-    steps.extend([Step::Reload, Step::Account, Step::Federation, Step::Unit]);
+    steps.extend([Step::Reload, Step::Account]);
+    steps.extend(existing.map(|_| Step::Settings));
+    steps.extend([Step::Federation, Step::Unit]);
     steps
 }
 
@@ -248,7 +268,11 @@ fn needs(step: &Step, topology: &Topology) -> Vec<String> {
                 topology.directories.iter().filter(|d| directory.path != d.path && directory.path.starts_with(&d.path));
             above.map(|d| format!("directory:{}", d.path.display())).collect()
         }
-        Step::Secret(_) => vec![format!("directory:{}", crate::layout::SECRETS)],
+        Step::Secret(secret) => {
+            let mut needs = vec![format!("directory:{}", crate::layout::SECRETS)];
+            needs.extend(matches!(secret.origin, Origin::Exchange(_)).then(|| Step::Account.id()));
+            needs
+        }
         Step::File(file) => {
             let mut needs: Vec<String> =
                 file.path.parent().iter().map(|p| format!("directory:{}", p.display())).collect();
@@ -258,6 +282,7 @@ fn needs(step: &Step, topology: &Topology) -> Vec<String> {
             }
             needs
         }
+        Step::Connection => vec![Step::Network.id()],
         Step::Image(_) | Step::Network | Step::Volume(_) => vec![format!("directory:{}", crate::layout::STATE)],
         Step::Trial(Phase::Start) => {
             vec![Step::Image(Service::Gateway).id(), format!("directory:{}", crate::layout::STATE)]
@@ -293,10 +318,16 @@ fn needs(step: &Step, topology: &Topology) -> Vec<String> {
             needs.extend(files(Service::Gateway, Phase::Start).chain(files(Service::Gateway, Phase::Certified)));
             needs
         }
-        Step::Account => vec![Step::Ready(Service::Rocketchat).id(), secret_id(SecretName::AdminPassword)],
-        Step::Federation => {
-            let mut needs = vec![Step::Account.id(), Step::Reload.id()];
+        Step::Account => vec![
+            Step::Ready(Service::Rocketchat).id(),
+            secret_id(SecretName::AdminPassword),
+            format!("directory:{}", crate::layout::SECRETS),
+        ],
+        Step::Federation | Step::Settings => {
+            let mut needs = vec![Step::Account.id(), Step::Reload.id(), Step::Connection.id()];
+            needs.extend((*step == Step::Federation).then(|| Step::Settings.id()));
             needs.extend(services().filter(|s| !s.is_database()).map(|s| Step::Ready(s).id()));
+            needs.extend([SecretName::AppserviceId, SecretName::AsToken, SecretName::HsToken].map(secret_id));
             needs
         }
         Step::Unit => vec![Step::Certificate.id()],

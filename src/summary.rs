@@ -65,6 +65,12 @@ fn text(config: &Config, password: &Shown, verdict: Option<&Verdict>) -> String 
     }
     lines.push(String::new());
     lines.push(format!("Config {}, secrets {}, receipt {}", layout::CONFIG, layout::SECRETS, layout::RECEIPT));
+    if let Some(existing) = &config.rocketchat.existing {
+        lines.push(format!(
+            "Rocket.Chat and its MongoDB ({}) stay with whoever runs them; `rcfed uninstall` gives the settings back",
+            existing.name()
+        ));
+    }
     lines.push(
         "Next: `sudo rcfed status`, `sudo rcfed logs rocketchat`; change the config and run `sudo rcfed apply`".into(),
     );
@@ -145,6 +151,11 @@ mod tests {
         let hint = "let it answer as is said below, then run `sudo rcfed apply`";
         let verdict = verdict("pending", words, Some(hint));
         texts.push(format!("──── native, apex elsewhere\n{}", text(&config, &Shown::No, Some(&verdict))));
+        let answers =
+            "federated_domain = \"example.org\"\n[admin]\npassword_file = \"/p\"\n[rocketchat]\ncontainer = \"chat\"";
+        let answers = Answers::from_toml(answers, Path::new("answers.toml")).unwrap();
+        let config = Config::from_answers(&answers, Mode::Interactive).unwrap();
+        texts.push(format!("──── taken as it is\n{}", text(&config, &Shown::No, None)));
         insta::assert_snapshot!(texts.join("\n\n"));
     }
 }

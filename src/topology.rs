@@ -9,7 +9,6 @@ mod service;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::compat;
 use crate::config::{Config, Service};
 use crate::host::fs::Access;
 use crate::layout;
@@ -26,7 +25,7 @@ pub const NETWORK: &str = "rcfed";
 /// Everything a deployment consists of.
 #[derive(Clone, Debug)]
 pub struct Topology {
-    /// Containers, in the order of [`compat::services`].
+    /// Containers, in the order of [`Config::services`].
     pub containers: Vec<Container>,
     /// What the gateway answers when asked which configuration it has loaded.
     pub digests: Digests,
@@ -82,6 +81,8 @@ pub struct Secret {
 pub enum Origin {
     /// A file of the user, copied.
     File(PathBuf),
+    /// What the Rocket.Chat that runs already has, if nobody can guess it; else made once, with this many letters and digits.
+    Exchange(usize),
     /// Made once, for a person to type.
     Password,
     /// Made once, this many letters and digits.
@@ -102,7 +103,7 @@ pub struct Volume {
 /// Lays out a deployment. `versions` holds the version of each secret; a missing one counts as 1.
 pub fn topology(config: &Config, sizes: &Sizes, versions: &BTreeMap<SecretName, u32>) -> Result<Topology, RenderError> {
     let sizes = &sizes.within(&config.memory);
-    let services = compat::services(config.profile);
+    let services = &config.services();
     let files = files(config, sizes)?;
     let containers = services.iter().map(|s| service::container(config, sizes, *s, &files, versions)).collect();
     let volumes = services.iter().filter_map(|s| service::volume(*s)).collect();
@@ -166,10 +167,18 @@ fn directories(services: &[Service], files: &[File]) -> Vec<Directory> {
 
 fn secrets(config: &Config) -> Vec<Secret> {
     use SecretName as N;
-    let mut all = vec![(N::MongoAdmin, 43), (N::MongoKeyfile, 86), (N::MongoRocketchat, 43)];
+    let existing = config.rocketchat.existing.is_some();
+    let mut all = Vec::new();
+    if !existing {
+        all.extend([(N::MongoAdmin, 43), (N::MongoKeyfile, 86), (N::MongoRocketchat, 43)]);
+    }
+    let bridge = [(N::AppserviceId, 20), (N::AsToken, 64), (N::HsToken, 64)];
     if config.profile.has_homeserver() {
-        all.extend([(N::AppserviceId, 20), (N::AsToken, 64), (N::HsToken, 64), (N::PostgresHomeserver, 43)]);
+        if !existing {
+            all.extend(bridge);
+        }
         all.extend([
+            (N::PostgresHomeserver, 43),
             (N::FormSecret, 43),
             (N::MacaroonKey, 43),
             (N::RegistrationSharedSecret, 43),
@@ -180,6 +189,9 @@ fn secrets(config: &Config) -> Vec<Secret> {
         all.into_iter().map(|(name, length)| Secret { name, origin: Origin::Random(length) }).collect();
     if config.profile.has_homeserver() {
         secrets.push(Secret { name: N::SigningKey, origin: Origin::Seed });
+        if existing {
+            secrets.extend(bridge.map(|(name, length)| Secret { name, origin: Origin::Exchange(length) }));
+        }
     }
     let admin = config.admin.password_file.clone().map_or(Origin::Password, Origin::File);
     secrets.push(Secret { name: N::AdminPassword, origin: admin });

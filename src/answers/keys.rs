@@ -20,6 +20,10 @@ pub enum Key {
     RegistrationTokenFile,
     LicenseFile,
     FederationTester,
+    ExistingContainer,
+    ExistingUrl,
+    BridgeUrl,
+    ReplaceHomeserver,
     PrivateNetworks,
     FederationCa,
     ImageGateway,
@@ -120,7 +124,16 @@ impl Entry {
     /// Whether few people need it: such flags are left out of the short help.
     pub fn is_advanced(&self) -> bool {
         matches!(self.table(), "images" | "acme" | "doctor" | "federation" | "memory")
-            || matches!(self.key, Key::Address | Key::FederateWith | Key::FederationTester)
+            || matches!(
+                self.key,
+                Key::Address
+                    | Key::FederateWith
+                    | Key::FederationTester
+                    | Key::ExistingContainer
+                    | Key::ExistingUrl
+                    | Key::BridgeUrl
+                    | Key::ReplaceHomeserver
+            )
     }
 }
 
@@ -170,6 +183,14 @@ pub const KEYS: &[Entry] = &[
         "File with a Rocket.Chat licence; the profile native needs one"),
     row(Key::FederationTester, "rocketchat.federation_tester", Kind::Text, "URL", r#""https://federationtester.matrix.org""#,
         "Asked by Rocket.Chat instead of federationtester.matrix.org"),
+    row(Key::ExistingContainer, "rocketchat.container", Kind::Text, "NAME", r#""rocketchat""#,
+        "Container of a Rocket.Chat that runs here already: it is taken as it is, with its MongoDB"),
+    row(Key::ExistingUrl, "rocketchat.url", Kind::Text, "URL", r#""http://10.0.0.5:3000""#,
+        "Where a Rocket.Chat answers that runs already, on another machine of this network"),
+    row(Key::BridgeUrl, "rocketchat.bridge_url", Kind::Text, "URL", r#""http://10.0.0.5:3300""#,
+        "Where the bridge of that Rocket.Chat is to listen; port 3300, reachable from this machine only"),
+    row(Key::ReplaceHomeserver, "rocketchat.replace_homeserver", Kind::Flag, "BOOL", "true",
+        "Give up the homeserver that the existing Rocket.Chat federates with now, and with it its rooms"),
     row(Key::PrivateNetworks, "federation.private_networks", Kind::List, "NETWORK", r#"["10.20.0.0/16"]"#,
         "Networks with servers to federate with that homeservers otherwise take for internal and never ask"),
     row(Key::FederationCa, "federation.ca", Kind::Path, "FILE", r#""/root/intranet-ca.pem""#,

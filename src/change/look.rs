@@ -115,8 +115,11 @@ impl Look {
 /// Whether a step is about things, and not about what servers answer.
 pub(crate) fn is_looked_at(step: &Step) -> bool {
     match step {
-        Step::Account | Step::Database(_) | Step::Federation | Step::Ready(_) | Step::Trial(_) => false,
+        Step::Account | Step::Database(_) | Step::Federation | Step::Ready(_) | Step::Settings | Step::Trial(_) => {
+            false
+        }
         Step::Certificate
+        | Step::Connection
         | Step::Container(_)
         | Step::Directory(_)
         | Step::File(_)

@@ -14,6 +14,7 @@ pub use summary::summary;
 pub use wizard::{Lookup, Lookups};
 
 use super::Context;
+use crate::adopt;
 use crate::answers::{AnswerFlags, Answers, Key, Source, Value};
 use crate::clock;
 use crate::compat;
@@ -79,6 +80,7 @@ impl InitArgs {
         relay_image::possible(gathered.config.profile)?;
         let manner = Manner { may_install: true, terminal: context.input.can_ask() };
         prompt::unless_interrupted(async { Ok(deployment::refuse_orphans(&context.host).await?) }).await?;
+        prompt::unless_interrupted(adopt::allowed(&context.host, &gathered.config)).await?;
         let gathered = Gathered { config: check::check(&context, gathered.config, wait).await?, ..gathered };
         {
             // Not under the feet of a run that is at work with the old configuration.

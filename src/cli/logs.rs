@@ -3,9 +3,9 @@
 use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 
-use super::Context;
+use super::{Context, load};
 
-use crate::config::Service;
+use crate::config::{Existing, Mode, Service};
 use crate::error::{Error, Result};
 use crate::host::docker::Docker;
 
@@ -39,7 +39,11 @@ impl LogsArgs {
     pub async fn run(self, context: Context) -> Result<()> {
         let mut docker = Docker::new(&context.host.docker)?;
         docker.engine().await?;
-        let name = self.service.container();
+        let config = load(None, &context.host, Mode::Unattended).ok();
+        let name = match config.and_then(|config| config.rocketchat.existing) {
+            Some(Existing::Container(name)) if self.service == Service::Rocketchat => name,
+            _ => self.service.container(),
+        };
         if docker.container(&name).await?.is_none() {
             return Err(Error::new(
                 format!("there is no container `{name}`"),

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use super::values::{self, Refusal};
 use super::{
-    AcmeConfig, Admin, Apex, Config, DoctorConfig, FederationConfig, LETSENCRYPT, LETSENCRYPT_STAGING, Names, Profile,
-    RocketchatConfig, Service,
+    AcmeConfig, Admin, Apex, Config, DoctorConfig, Existing, FederationConfig, LETSENCRYPT, LETSENCRYPT_STAGING, Names,
+    Profile, RocketchatConfig, Service,
 };
 use crate::answers::{Answers, Key, Problem, Problems};
 use crate::compat;
@@ -61,6 +61,8 @@ impl Reader<'_> {
             registration_token_file: reader.path(Key::RegistrationTokenFile),
             license_file: reader.path(Key::LicenseFile),
             federation_tester: reader.one(Key::FederationTester, values::federation_tester),
+            existing: reader.existing(profile),
+            replace_homeserver: answers.flag(Key::ReplaceHomeserver).unwrap_or_default(),
         };
         let federation = reader.federation(profile);
         let images = reader.images();
@@ -72,7 +74,9 @@ impl Reader<'_> {
         let accept_end_of_life = answers.flag(Key::AcceptEndOfLife).unwrap_or_default();
         // A profile that was named wrongly is no reason to speak of the default's needs too.
         if profile.is_some() || !answers.has(Key::Profile) {
-            reader.profile_needs(profile.unwrap_or_default(), mode, accept_end_of_life);
+            // Who has a Rocket.Chat already is not asked whether to run one.
+            let accepted = accept_end_of_life || rocketchat.existing.is_some();
+            reader.profile_needs(profile.unwrap_or_default(), mode, accepted);
         }
         let profile = profile.unwrap_or_default();
         let config = names.map(|names| Config {
@@ -182,6 +186,61 @@ impl Reader<'_> {
         FederationConfig { private_networks, ca: self.one(Key::FederationCa, |text| Authorities::read(text.as_ref())) }
     }
 
+    /// The Rocket.Chat that runs already; what is its owner's affair is refused.
+    fn existing(&mut self, profile: Option<Profile>) -> Option<Existing> {
+        let (named, at) = (self.answers.has(Key::ExistingContainer), self.answers.has(Key::ExistingUrl));
+        let container = self.one(Key::ExistingContainer, values::container);
+        let url = self.one(Key::ExistingUrl, values::rocketchat_url);
+        let bridge = self.one(Key::BridgeUrl, values::bridge_url);
+        let mut refuse = |key: Key, why: &str, hint: &str| {
+            self.refuse(key, Refusal { why: why.into(), hint: hint.into() });
+        };
+        if named && at {
+            refuse(Key::ExistingUrl, "a Rocket.Chat is named by its container already", "leave one of the two out");
+        }
+        if !named && !at {
+            for key in [Key::BridgeUrl, Key::ReplaceHomeserver] {
+                refuse(
+                    key,
+                    "it belongs to a Rocket.Chat that runs already",
+                    "name that one: `rocketchat.container` or `rocketchat.url`",
+                );
+            }
+            return None;
+        }
+        if named {
+            refuse(Key::BridgeUrl, "the bridge in a container is found by rcfed", "leave the answer out");
+        }
+        for key in THEIRS {
+            refuse(
+                key,
+                "this Rocket.Chat and its MongoDB are not rcfed's to set up",
+                "leave the answer out, and set it there",
+            );
+        }
+        if profile == Some(Profile::Native) {
+            let key = if named { Key::ExistingContainer } else { Key::ExistingUrl };
+            refuse(
+                key,
+                "a Rocket.Chat that federates by itself needs no homeserver beside it",
+                "choose the profile dendrite or synapse",
+            );
+        }
+        if !self.answers.has(Key::AdminPasswordFile) {
+            let why = "rcfed needs an administrator of the Rocket.Chat that runs already";
+            self.problems.push(Problem::missing(Key::AdminPasswordFile, why));
+        }
+        if at && !self.answers.has(Key::BridgeUrl) {
+            let why = "the address at which the bridge of that Rocket.Chat will listen was not given";
+            self.problems.push(Problem::missing(Key::BridgeUrl, why));
+        }
+        match (container, url, bridge) {
+            (Some(name), _, _) => Some(Existing::Container(name)),
+            (None, Some(url), Some(bridge)) => Some(Existing::Elsewhere { url, bridge }),
+            _ => None,
+        }
+    }
+
     fn addresses(&mut self) -> Vec<IpAddr> {
         let mut addresses = Vec::new();
         for text in self.answers.list(Key::Address) {
@@ -261,6 +320,17 @@ impl Reader<'_> {
         }
     }
 }
+
+/// What belongs to Rocket.Chat and MongoDB, and so to whoever runs them.
+const THEIRS: [Key; 7] = [
+    Key::RegistrationTokenFile,
+    Key::LicenseFile,
+    Key::FederationTester,
+    Key::ImageMongodb,
+    Key::ImageRocketchat,
+    Key::MemoryMongodb,
+    Key::MemoryRocketchat,
+];
 
 /// The key of every image that can be replaced.
 pub(super) const IMAGES: [(Service, Key); 5] = [
@@ -352,6 +422,15 @@ mod tests {
              [federation]\nprivate_networks = [\"10.0.0.0/8\"]"
                 .into(),
             format!("{s}[memory]\nrocketchat = 100\nmongodb = 4000000\ngateway = -5"),
+            format!("{s}[rocketchat]\ncontainer = \"rocketchat\""),
+            format!(
+                "{s}profile = \"native\"\n[rocketchat]\ncontainer = \"rocketchat\"\nurl = \"http://10.0.0.5:3000\"\n\
+                 license_file = \"/l\"\nfederation_tester = \"https://tester.example.org\"\n[images]\nmongodb = \"mongo:7.0\""
+            ),
+            format!("{s}[rocketchat]\nurl = \"http://10.0.0.5:3000\"\n[admin]\npassword_file = \"/p\""),
+            format!("{s}[rocketchat]\nbridge_url = \"http://10.0.0.5:3300\"\nreplace_homeserver = true"),
+            // Whoever has one already is not asked whether to run one.
+            "federated_domain = \"example.org\"\n[rocketchat]\ncontainer = \"rocketchat\"\n[admin]\npassword_file = \"/p\"".into(),
             "federated_domain = \"Example.org\"\nemail = \"you\"\nproxy = \"nginx\"".into(),
         ];
         let table = cases.map(|text| {

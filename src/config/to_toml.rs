@@ -1,7 +1,7 @@
 //! A [`Config`] back into an answers file, so that what rcfed keeps can be read, edited and moved to another machine.
 
 use super::from_answers::{IMAGES, MEMORY};
-use super::{Apex, Config, LETSENCRYPT, LETSENCRYPT_STAGING, Proxy};
+use super::{Apex, Config, Existing, LETSENCRYPT, LETSENCRYPT_STAGING, Proxy};
 use crate::answers::{Key, Kind, Value};
 
 impl Config {
@@ -45,6 +45,15 @@ impl Config {
         put(Key::RegistrationTokenFile, self.rocketchat.registration_token_file.as_ref().map(path));
         put(Key::LicenseFile, self.rocketchat.license_file.as_ref().map(path));
         put(Key::FederationTester, self.rocketchat.federation_tester.as_deref().map(text));
+        match &self.rocketchat.existing {
+            None => {}
+            Some(Existing::Container(name)) => put(Key::ExistingContainer, Some(text(name))),
+            Some(Existing::Elsewhere { url, bridge }) => {
+                put(Key::ExistingUrl, Some(text(url)));
+                put(Key::BridgeUrl, Some(text(bridge)));
+            }
+        }
+        put(Key::ReplaceHomeserver, self.rocketchat.replace_homeserver.then_some(Value::Flag(true)));
         let networks: Vec<String> = self.federation.private_networks.iter().map(ToString::to_string).collect();
         put(Key::PrivateNetworks, (!networks.is_empty()).then_some(Value::List(networks)));
         put(Key::FederationCa, self.federation.ca.as_ref().map(|ca| path(&ca.path)));
@@ -174,6 +183,8 @@ mod tests {
                         registration_token_file: token,
                         license_file: license.or((profile == Profile::Native).then(|| "/l".into())),
                         federation_tester: tester,
+                        existing: None,
+                        replace_homeserver: false,
                     },
                     federation: FederationConfig {
                         private_networks: networks
@@ -219,6 +230,26 @@ mod tests {
         assert!(config.to_toml().contains(&format!("[federation]\nca = \"{}\"\n", path.display())));
         let read = Answers::from_toml(&config.to_toml(), Path::new("/etc/rcfed/config.toml")).unwrap();
         assert_eq!(Config::from_answers(&read, Mode::Interactive).unwrap(), config);
+    }
+
+    #[test]
+    fn a_rocketchat_that_runs_already_is_kept_by_its_name_or_address() {
+        for existing in [
+            "container = \"rocketchat\"\nreplace_homeserver = true\n",
+            "url = \"http://10.0.0.5:3000\"\nbridge_url = \"http://10.0.0.5:3300\"\n",
+        ] {
+            let text = format!(
+                "federated_domain = \"example.org\"\n[admin]\npassword_file = \"/p\"\n[rocketchat]\n{existing}"
+            );
+            let read = |text: &str| {
+                let answers = Answers::from_toml(text, Path::new("/etc/rcfed/config.toml")).unwrap();
+                Config::from_answers(&answers, Mode::Unattended).unwrap()
+            };
+            let config = read(&text);
+            assert!(config.to_toml().contains(&format!("\n[rocketchat]\n{existing}")), "{}", config.to_toml());
+            assert_eq!(read(&config.to_toml()), config);
+            assert_eq!(config.services(), [Service::Gateway, Service::Homeserver, Service::Postgres, Service::Relay]);
+        }
     }
 
     #[test]

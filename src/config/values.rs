@@ -182,6 +182,69 @@ pub fn federation_tester(text: &str) -> Result<String, Refusal> {
     Ok(url.as_str().trim_end_matches('/').to_owned())
 }
 
+/// Reads the name of a container that somebody else made.
+pub fn container(text: &str) -> Result<String, Refusal> {
+    let name = text.trim();
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    let hint = "write its name as `docker ps` shows it in the last column";
+    if name.is_empty() || !name.chars().all(plain) || !name.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+        return Err(Refusal::new(format!("`{text}` is not the name of a container"), hint));
+    }
+    if Service::ALL.iter().any(|service| service.container() == name) {
+        return Err(Refusal::new(format!("`{name}` is a container of rcfed's own"), "leave the answer out"));
+    }
+    Ok(name.into())
+}
+
+/// Reads where a Rocket.Chat answers that runs on another machine: plain HTTP, at an address, without a path.
+pub fn rocketchat_url(text: &str) -> Result<String, Refusal> {
+    let url = inside(text, "http://10.0.0.5:3000")?;
+    Ok(url.as_str().trim_end_matches('/').to_owned())
+}
+
+/// Reads where its bridge listens. Rocket.Chat takes the port from this address, so it always has one.
+pub fn bridge_url(text: &str) -> Result<String, Refusal> {
+    let url = inside(text, "http://10.0.0.5:3300")?;
+    let host = url.host_str().unwrap_or_default();
+    match url.port() {
+        Some(port) => Ok(format!("http://{host}:{port}")),
+        None => Err(Refusal::new(format!("`{text}` has no port"), format!("write `http://{host}:3300`"))),
+    }
+}
+
+/// An address in this machine's own network that its containers reach too.
+fn inside(text: &str, example: &str) -> Result<Url, Refusal> {
+    let url = parse(text)?;
+    let hint = format!("write the address that it listens at, such as `{example}`");
+    if url.scheme() != "http" {
+        return Err(Refusal::new(
+            format!("`{text}` does not start with `http://`: it is reached inside, without TLS"),
+            hint,
+        ));
+    }
+    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+        return Err(Refusal::new(format!("`{text}` has a path"), hint));
+    }
+    let here = match url.host() {
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        None => false,
+    };
+    if here {
+        let why = format!("`{text}` is this machine for this machine only: containers cannot reach it");
+        return Err(Refusal::new(
+            why,
+            "name its container with `rocketchat.container`, or give an address of this machine",
+        ));
+    }
+    if !url.host().is_some_and(|host| is_near(&host)) {
+        let why = format!("`{text}` is a public name and would be asked without encryption");
+        return Err(Refusal::new(why, hint));
+    }
+    Ok(url)
+}
+
 fn parse(text: &str) -> Result<Url, Refusal> {
     let hint = "write it in full, such as `https://acme.example.org/directory`";
     let url = Url::parse(text.trim()).map_err(|error| Refusal::new(format!("`{text}` is not a URL: {error}"), hint))?;
@@ -249,6 +312,13 @@ mod tests {
             show("ftp://127.0.0.1", federation_tester("ftp://127.0.0.1").unwrap_err()),
             show("https://example.com", server("https://example.com").unwrap_err()),
             show("example.com:70000", server("example.com:70000").unwrap_err()),
+            show("rcfed-rocketchat", container("rcfed-rocketchat").unwrap_err()),
+            show("/rocketchat", container("/rocketchat").unwrap_err()),
+            show("https://chat.example.org", rocketchat_url("https://chat.example.org").unwrap_err()),
+            show("http://chat.example.org:3000", rocketchat_url("http://chat.example.org:3000").unwrap_err()),
+            show("http://127.0.0.1:3000", rocketchat_url("http://127.0.0.1:3000").unwrap_err()),
+            show("http://10.0.0.5/chat", rocketchat_url("http://10.0.0.5/chat").unwrap_err()),
+            show("http://10.0.0.5", bridge_url("http://10.0.0.5").unwrap_err()),
             show("https://example.org/?a", federation_tester("https://example.org/?a").unwrap_err()),
         ];
         insta::assert_snapshot!(table.join("\n"));

@@ -138,6 +138,16 @@ pub(super) fn native(config: &Config) -> bool {
     !config.profile.has_homeserver()
 }
 
+/// Deployments whose Rocket.Chat and MongoDB are rcfed's.
+pub(super) fn with_own_rocketchat(config: &Config) -> bool {
+    config.rocketchat.existing.is_none()
+}
+
+/// Deployments whose Rocket.Chat is in a container on this machine, whoever made it.
+pub(super) fn with_rocketchat_here(config: &Config) -> bool {
+    !matches!(config.rocketchat.existing, Some(crate::config::Existing::Elsewhere { .. }))
+}
+
 /// Deployments with a homeserver of their own.
 pub(super) fn with_homeserver(config: &Config) -> bool {
     config.profile.has_homeserver()

@@ -7,6 +7,7 @@ mod compare;
 mod container;
 mod error;
 mod exec;
+mod foreign;
 mod image;
 mod inventory;
 mod lifecycle;
@@ -24,6 +25,7 @@ pub(crate) use container::seed_name;
 pub use container::{Observed, RunState};
 pub use error::DockerError;
 pub use exec::Output;
+pub use foreign::Foreign;
 pub use image::ImageConfig;
 pub use inventory::{Inventory, Listed, Removed};
 

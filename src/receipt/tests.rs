@@ -54,9 +54,9 @@ fn what_was_undone_is_nobodys_until_it_is_made_again() {
 fn a_newer_receipt_is_refused_whatever_its_shape() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("receipt.jsonl");
-    for line in ["{\"version\":3,\"at\":\"x\",\"step\":\"s\",\"event\":\"done\"}", "{\"version\":3,\"new\":[]}"] {
+    for line in ["{\"version\":4,\"at\":\"x\",\"step\":\"s\",\"event\":\"done\"}", "{\"version\":4,\"new\":[]}"] {
         std::fs::write(&path, format!("{line}\n")).unwrap();
-        assert!(matches!(read(&path), Err(ReceiptError::Version { version: 3, .. })), "{line}");
+        assert!(matches!(read(&path), Err(ReceiptError::Version { version: 4, .. })), "{line}");
         assert!(Receipt::open(&path).is_err());
         assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{line}\n"));
     }

@@ -15,6 +15,11 @@ use crate::layout;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "undo", rename_all = "snake_case")]
 pub enum Undo {
+    /// Takes somebody else's container from rcfed's network; it runs on. Since version 3.
+    Disconnect {
+        /// Its name.
+        container: String,
+    },
     /// Stays on the machine, for this reason.
     Keep {
         /// Why it stays.
@@ -89,6 +94,13 @@ pub enum Undo {
         /// Where the old content was kept.
         backup: PathBuf,
     },
+    /// Gives the Rocket.Chat that somebody else runs the settings back that it had. Since version 3.
+    RestoreSettings {
+        /// Its container's name, or its address.
+        of: String,
+        /// Where they were kept; tokens are among them.
+        backup: PathBuf,
+    },
 }
 
 impl Undo {
@@ -97,6 +109,8 @@ impl Undo {
         let at = |kind: &str, path: &Path| Some(format!("{kind}:{}", path.display()));
         match self {
             Self::Keep { .. } | Self::Nothing => None,
+            Self::Disconnect { container } => Some(format!("connection:{container}")),
+            Self::RestoreSettings { of, .. } => Some(format!("settings:{of}")),
             Self::RemoveContainer { name } => Some(format!("container:{name}")),
             Self::RemoveDirectory { path } => at("directory", path),
             Self::PurgeFile { path } | Self::RemoveFile { path } | Self::RemoveSite { path } => at("file", path),
@@ -126,6 +140,7 @@ impl Undo {
             Self::PurgeFile { path } | Self::PurgeTree { path } | Self::RemoveDirectory { path } => Some(path),
             Self::RemoveFile { path } | Self::RemoveTree { path } | Self::RemoveUnit { path } => Some(path),
             Self::RemoveSite { path } | Self::RestoreFile { path, .. } => Some(path),
+            Self::RestoreSettings { backup, .. } => Some(backup),
             _ => None,
         }
     }
@@ -134,7 +149,8 @@ impl Undo {
     pub fn is_in_docker(&self) -> bool {
         matches!(
             self,
-            Self::RemoveContainer { .. }
+            Self::Disconnect { .. }
+                | Self::RemoveContainer { .. }
                 | Self::RemoveImage { .. }
                 | Self::RemoveNetwork { .. }
                 | Self::RemoveVolume { .. }

@@ -8,7 +8,7 @@ use tera::{Context, Kwargs, State, Tera};
 
 use super::{RenderError, gateway, mark_table};
 use crate::compat;
-use crate::config::{Config, Profile, Proxy};
+use crate::config::{Config, Existing, Profile, Proxy};
 use crate::matrix::refusal;
 use crate::secrets::SecretName;
 use crate::sizes::Sizes;
@@ -71,10 +71,13 @@ fn values(config: &Config, sizes: &Sizes) -> serde_json::Value {
     let proxied = config.proxy != Proxy::Gateway;
     let password = SecretName::PostgresHomeserver.mark();
     json!({
-        "bridge_url": if dendrite { "http://relay:8080" } else { "http://rocketchat:3300" },
+        "appservice_url": if dendrite { "http://relay:8080" } else { config.bridge() },
+        "bridge_url": config.bridge(),
         "chat": names.chat,
+        "chat_upstream": chat_upstream(config),
         "database": format!("postgresql://homeserver:{password}@postgres:5432/homeserver?sslmode=disable"),
         "db_connections": sizes.db_connections,
+        "distant": matches!(config.rocketchat.existing, Some(Existing::Elsewhere { .. })),
         "delegate": gateway::delegate(config),
         "dendrite_cache_mb": sizes.dendrite_cache_mb,
         "federate_with": json!(config.federate_with).to_string(),
@@ -102,6 +105,14 @@ fn values(config: &Config, sizes: &Sizes) -> serde_json::Value {
         // Synapse keeps connections beside its pool.
         "synapse_connections": sizes.db_connections / 2,
     })
+}
+
+/// Rocket.Chat as the gateway reaches it: `host:port`.
+fn chat_upstream(config: &Config) -> &str {
+    match &config.rocketchat.existing {
+        Some(Existing::Elsewhere { url, .. }) => url.trim_start_matches("http://"),
+        _ => "rocketchat:3000",
+    }
 }
 
 /// What Dendrite denies by default, without the holes. What is denied cannot be allowed again, so a network that is to

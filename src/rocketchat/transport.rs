@@ -15,7 +15,7 @@ pub(super) struct Call {
     what: &'static str,
     method: Method,
     path: String,
-    query: Option<(&'static str, String)>,
+    query: Vec<(&'static str, String)>,
     body: Option<Value>,
     second_factor: bool,
     code: Option<Secret>,
@@ -30,7 +30,7 @@ impl Call {
             what,
             method: Method::GET,
             path: format!("/api/v1/{path}"),
-            query: None,
+            query: Vec::new(),
             body: None,
             second_factor: false,
             code: None,
@@ -49,8 +49,9 @@ impl Call {
         Self { path: path.into(), ..self }
     }
 
-    pub(super) fn query(self, name: &'static str, value: &str) -> Self {
-        Self { query: Some((name, value.into())), ..self }
+    pub(super) fn query(mut self, name: &'static str, value: &str) -> Self {
+        self.query.push((name, value.into()));
+        self
     }
 
     pub(super) fn body(self, body: Value) -> Self {
@@ -109,7 +110,7 @@ impl Client {
     async fn exchange(&self, call: Call) -> Result<(StatusCode, Vec<u8>), RestError> {
         let mut url = self.base.clone();
         url.set_path(&call.path);
-        if let Some((name, value)) = &call.query {
+        for (name, value) in &call.query {
             url.query_pairs_mut().append_pair(name, value);
         }
         let mut request = self.http.request(call.method, url).timeout(call.limit);

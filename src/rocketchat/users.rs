@@ -26,6 +26,32 @@ impl Client {
         Ok(Secret::new(format!("{}:{}", auth.user_id, field(&answer, what, "token")?)))
     }
 
+    /// Gives back the token that this client was made with.
+    pub async fn revoke_token(&self) -> Result<(), RestError> {
+        let body = json!({ "tokenName": TOKEN_NAME });
+        let call = Call::post("take back its access token", "users.removePersonalAccessToken").body(body);
+        self.call(call.second_factor()).await.map(drop)
+    }
+
+    /// A user of another server, if there is one among the first thousands. Their names are Matrix ids without the `@`,
+    /// and a name of this server cannot have a colon (`UTF8_User_Names_Validation`).
+    pub async fn stranger(&self) -> Result<Option<String>, RestError> {
+        let what = "list its users";
+        for page in 0..PAGES {
+            let call = Call::get(what, "users.list").query("count", &PAGE.to_string());
+            let answer = self.call(call.query("offset", &(page * PAGE).to_string())).await?;
+            let users = answer.get("users").and_then(Value::as_array).ok_or_else(|| RestError::lacks(what, "users"))?;
+            let names = users.iter().filter_map(|user| user.get("username").and_then(Value::as_str));
+            if let Some(name) = names.into_iter().find(|name| name.contains(':')) {
+                return Ok(Some(name.into()));
+            }
+            if users.len() < PAGE {
+                break;
+            }
+        }
+        Ok(None)
+    }
+
     /// Sends a message and deletes it: the only proof that the workspace is not read-only.
     ///
     /// The message goes to the user's conversation with itself, or to `#general` if that cannot be had.
@@ -64,5 +90,8 @@ impl Client {
     }
 }
 
+/// Users asked for at once; more are not given (`API_Upper_Count_Limit`).
+const PAGE: usize = 100;
+const PAGES: usize = 50;
 const TOKEN_NAME: &str = "rcfed";
 const TEXT: &str = "rcfed tries whether messages can be sent; this one is deleted at once.";

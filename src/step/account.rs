@@ -27,6 +27,11 @@ pub(super) async fn apply(machine: &Machine) -> Result<String> {
     let mut client = client(machine).await?;
     client.login(username.as_str(), &password).await.map_err(|error| {
         let changed = format!("could not log in to Rocket.Chat as `{username}` with the password rcfed knows: {error}");
+        if machine.config.rocketchat.existing.is_some() {
+            let hint = "check `username` and `password_file` below `[admin]`: an administrator of that Rocket.Chat; if the password \
+                        was changed, also remove /var/lib/rcfed/secrets/admin_password, then run `sudo rcfed apply`";
+            return Error::new(changed, hint);
+        }
         let hint = "if the password was changed in Rocket.Chat, write it into a 0600 file, name it as `password_file` \
                     under `[admin]` and remove /var/lib/rcfed/secrets/admin_password; then run `sudo rcfed apply`";
         Error::new(changed, hint)

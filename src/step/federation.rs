@@ -16,9 +16,11 @@ use crate::error::{Error, Result};
 use crate::host::fs::{self, Access};
 use crate::layout;
 use crate::machine::Machine;
-use crate::rocketchat::Client;
+use crate::rocketchat::{Client, RestError};
 use crate::secrets::SecretName;
 use crate::ui::Task;
+
+const STATUS: &str = "Federation_Matrix_configuration_status";
 
 /// What was found out about federation, kept for `rcfed status`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,7 +59,11 @@ pub(super) async fn inspect(machine: &Machine) -> Result<State> {
     if machine.config.profile == Profile::Native {
         return Ok(if native::holds(machine, &client).await? { State::Current } else { State::Absent });
     }
-    let status = client.setting("Federation_Matrix_configuration_status").await.unwrap_or(Value::Null);
+    let status = match client.setting(STATUS).await {
+        // Older than its own check.
+        Err(RestError::Refused { .. }) if machine.config.rocketchat.existing.is_some() => json!("Valid"),
+        status => status.unwrap_or(Value::Null),
+    };
     let same = client.read_back(&expected(machine)?).await.is_ok_and(|mismatches| mismatches.is_empty());
     Ok(if same && status == "Valid" { State::Current } else { State::Absent })
 }
@@ -67,7 +73,14 @@ pub(super) async fn apply(machine: &Machine, task: &Task) -> Result<String> {
         return Err(Error::new("Rocket.Chat does not run, or rcfed has no token of it", "run `sudo rcfed apply`"));
     };
     task.note("sending a message");
-    client.send_and_delete(machine.config.admin.username.as_str()).await?;
+    let existing = machine.config.rocketchat.existing.is_some();
+    client.send_and_delete(machine.config.admin.username.as_str()).await.map_err(|error| match error {
+        RestError::Restricted if existing => Error::new(
+            error.to_string(),
+            "register it in its administration (Workspace > Registration), then run `sudo rcfed apply`",
+        ),
+        error => error.into(),
+    })?;
     let at = clock::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let mut verdict = Verdict { federation: "valid".into(), words: String::new(), hint: None, message_sent: true, at };
     if machine.config.profile == Profile::Native {
@@ -80,7 +93,15 @@ pub(super) async fn apply(machine: &Machine, task: &Task) -> Result<String> {
     task.note("asking the homeserver who the bridge is");
     whoami(machine).await?;
     task.note("Rocket.Chat checks its federation");
-    let seen = client.verify_federation().await?;
+    let seen = match client.verify_federation().await {
+        // Older than 6.12, it asks nobody before it federates.
+        Err(RestError::NoVerification) if existing => {
+            verdict.words = "Rocket.Chat has its settings; this version has no check of its own".into();
+            verdict.store(machine)?;
+            return Ok(verdict.words);
+        }
+        seen => seen?,
+    };
     verdict.words = seen.words.clone();
     verdict.hint = seen.hint().map(ToString::to_string);
     verdict.federation = match (seen.valid, machine.config.names.apex) {
@@ -146,8 +167,8 @@ pub(crate) fn expected(machine: &Machine) -> Result<Vec<(&'static str, Value)>> 
     Ok(vec![
         ("Federation_Matrix_enabled", json!(true)),
         ("Federation_Matrix_homeserver_domain", json!(machine.config.names.federated.as_str())),
-        ("Federation_Matrix_homeserver_url", json!("http://gateway:8008")),
-        ("Federation_Matrix_bridge_url", json!("http://rocketchat:3300")),
+        ("Federation_Matrix_homeserver_url", json!(machine.config.homeserver_url())),
+        ("Federation_Matrix_bridge_url", json!(machine.config.bridge())),
         ("Federation_Matrix_id", json!(secret(SecretName::AppserviceId)?)),
         ("Federation_Matrix_hs_token", json!(secret(SecretName::HsToken)?)),
         ("Federation_Matrix_as_token", json!(secret(SecretName::AsToken)?)),

@@ -4,7 +4,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ring::rand::{SecureRandom, SystemRandom};
 
-use super::State;
+use super::{State, account};
+use crate::adopt;
 use crate::clock;
 use crate::error::{Error, Result};
 use crate::host::fs;
@@ -29,7 +30,7 @@ pub(super) fn inspect(machine: &Machine, secret: &topology::Secret) -> Result<St
     })
 }
 
-pub(super) fn apply(machine: &Machine, secret: &topology::Secret) -> Result<String> {
+pub(super) async fn apply(machine: &Machine, secret: &topology::Secret) -> Result<String> {
     let value = match &secret.origin {
         Origin::File(path) if secret.name == SecretName::License => {
             let text = fs::read_text(path)?.ok_or_else(|| LicenseError::Missing(path.clone()))?;
@@ -46,12 +47,27 @@ pub(super) fn apply(machine: &Machine, secret: &topology::Secret) -> Result<Stri
             }
             Secret::new(text)
         }
+        Origin::Exchange(length) => exchanged(machine, secret.name, *length).await?,
         Origin::Password => Secret::password().map_err(no_randomness)?,
         Origin::Random(length) => Secret::random(*length).map_err(no_randomness)?,
         Origin::Seed => seed()?,
     };
     machine.secrets.put(secret.name, &value)?;
     Ok(String::new())
+}
+
+/// What Rocket.Chat has, if it may stay; else a new one, which goes to Rocket.Chat with its other settings.
+async fn exchanged(machine: &Machine, name: SecretName, length: usize) -> Result<Secret> {
+    let (Some(client), Some(id)) = (account::with_token(machine).await?, adopt::setting_of(name)) else {
+        return Err(Error::new("Rocket.Chat does not run, or rcfed has no token of it", "run `sudo rcfed apply`"));
+    };
+    let unique = client.setting("uniqueID").await?;
+    let theirs = client.setting(id).await?;
+    let (theirs, unique) = (theirs.as_str().unwrap_or_default(), unique.as_str().unwrap_or_default());
+    match adopt::unguessable(name, theirs, unique) {
+        true => Ok(Secret::new(theirs)),
+        false => Secret::random(length).map_err(no_randomness),
+    }
 }
 
 fn seed() -> Result<Secret> {

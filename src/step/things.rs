@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Step, file, replace, site, trial, unit};
+use super::{Step, connection, file, replace, settings, site, trial, unit};
 use crate::config::Service;
 use crate::doctor;
 use crate::error::Result;
@@ -18,6 +18,10 @@ pub(super) async fn things(step: &Step, machine: &Machine, receipt: &Receipt) ->
     let undos = match step {
         Step::Account => secret(SecretName::PersonalAccessToken),
         Step::Certificate => receipt::certificate(),
+        Step::Connection => {
+            let name = connection::container(machine).map(str::to_owned);
+            name.map(|container| Undo::Disconnect { container }).into_iter().collect()
+        }
         Step::Container(service) => container(machine, *service),
         Step::Database(_) => vec![Undo::Keep { why: "it is data in a volume".into() }],
         Step::Directory(directory) => return directories(machine, receipt, directory),
@@ -30,6 +34,7 @@ pub(super) async fn things(step: &Step, machine: &Machine, receipt: &Receipt) ->
         Step::Network => vec![Undo::RemoveNetwork { name: NETWORK.into() }],
         Step::Ready(_) | Step::Reload => vec![Undo::Nothing],
         Step::Secret(wanted) => secret(wanted.name),
+        Step::Settings => machine.config.rocketchat.existing.iter().map(settings::undo).collect(),
         Step::Site(phase) => return site::things(machine, *phase),
         Step::Trial(phase) => {
             vec![receipt::trial(trial::kind(*phase)), Undo::RemoveContainer { name: trial::container(*phase) }]

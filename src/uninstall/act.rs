@@ -10,6 +10,7 @@ use crate::host::docker::{Docker, Removed};
 use crate::host::lock::Lock;
 use crate::host::{Host, apt, fs, nginx, systemd};
 use crate::receipt::Undo;
+use crate::step::settings;
 use crate::stop::{Reason, Stop};
 use crate::ui::Ui;
 use crate::{fault, layout, leftovers};
@@ -126,6 +127,15 @@ impl Hands<'_> {
                     }
                 }
             }
+            Undo::RestoreSettings { of, .. } => {
+                let task = self.ui.task(format!("give {of} its federation settings back"));
+                let restored = settings::restore(self.host, self.docker, of).await;
+                match &restored {
+                    Ok(()) => task.done(""),
+                    Err(_) => task.failed(""),
+                }
+                restored
+            }
             Undo::RestoreFile { path: file, backup } => {
                 if fs::access(&path(backup))?.is_some() {
                     fs::rename(&path(backup), &path(file))?;
@@ -152,6 +162,7 @@ impl Hands<'_> {
 
     async fn in_docker(&self, docker: &Docker, undo: &Undo) -> Result<()> {
         let label = match undo {
+            Undo::Disconnect { container } => format!("disconnect {container} from the network rcfed"),
             Undo::RemoveContainer { name } => format!("stop and remove {name}"),
             Undo::RemoveImage { reference } => format!("remove the image {reference}"),
             Undo::RemoveNetwork { name } => format!("remove the network {name}"),
@@ -160,6 +171,7 @@ impl Hands<'_> {
         };
         let task = self.ui.task(label);
         let result = match undo {
+            Undo::Disconnect { container } => docker.disconnect(container).await.map(|()| None),
             Undo::RemoveContainer { name } => docker.remove_container(name).await.map(|()| None),
             Undo::RemoveImage { reference } => docker.remove_image(reference).await.map(|removed| match removed {
                 Removed::Gone => None,

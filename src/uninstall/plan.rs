@@ -63,6 +63,8 @@ fn rows(text: &mut String, items: &[Item]) {
 fn row(undo: &Undo) -> (&'static str, String) {
     let path = undo.path().map(|path| path.display().to_string()).unwrap_or_default();
     match undo {
+        Undo::Disconnect { container } => ("disconnected", container.clone()),
+        Undo::RestoreSettings { of, .. } => ("settings", format!("federation settings of {of}, as they were before")),
         Undo::RemoveContainer { name } => ("containers", name.clone()),
         Undo::RemoveImage { reference } => ("images", reference.clone()),
         Undo::RemoveNetwork { name } => ("network", name.clone()),

@@ -10,7 +10,7 @@ use crate::host::docker::{Docker, Inventory, LABEL_SERVICE};
 use crate::host::{Host, apt, fs};
 use crate::layout;
 use crate::receipt::{Ours, Undo};
-use crate::topology::hex;
+use crate::topology::{NETWORK, hex};
 
 /// A thing that is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +52,11 @@ pub(super) async fn survey(host: &Host, docker: Option<&Docker>, ours: &[Ours], 
         Some(docker) => docker.inventory().await?,
         None => Inventory::default(),
     };
-    let look = Look { host, docker, inventory, purge };
+    let connected = ours.iter().filter_map(|ours| match &ours.undo {
+        Undo::Disconnect { container } => Some(container.clone()),
+        _ => None,
+    });
+    let look = Look { host, docker, inventory, purge, connected: connected.collect() };
     let mut survey = Survey { purge, ..Survey::default() };
     let (mut foreign, mut ways) = (Vec::new(), Vec::new());
     for ours in in_order(ours) {
@@ -89,7 +93,8 @@ pub(super) async fn survey(host: &Host, docker: Option<&Docker>, ours: &[Ours], 
 /// what was made earlier and changed. Directories and packages come last.
 fn in_order(ours: &[Ours]) -> Vec<Ours> {
     let stage = |undo: &Undo| match undo {
-        Undo::RemoveSite { .. } | Undo::RemoveUnit { .. } => 0,
+        Undo::RemoveSite { .. } | Undo::RemoveUnit { .. } | Undo::RestoreSettings { .. } => 0,
+        Undo::Disconnect { .. } => 1,
         undo if undo.path().is_some_and(|path| path.starts_with("/etc/cron.d")) => 0,
         Undo::RemoveContainer { .. } => 1,
         _ => 2,
@@ -104,12 +109,19 @@ struct Look<'a> {
     docker: Option<&'a Docker>,
     inventory: Inventory,
     purge: bool,
+    /// Somebody else's containers that are disconnected before the network goes.
+    connected: BTreeSet<String>,
 }
 
 impl Look<'_> {
     async fn at(&self, ours: &Ours) -> Result<Found> {
         let there = |is: bool| if is { Found::Here } else { Found::Gone };
         Ok(match (&ours.undo, self.docker) {
+            (Undo::Disconnect { container }, Some(docker)) => match docker.foreign(container).await? {
+                Some(found) => there(found.networks.contains_key(NETWORK)),
+                None => Found::Gone,
+            },
+            (Undo::RestoreSettings { of, backup }, docker) => self.settings(of, backup, docker).await?,
             (Undo::RemoveContainer { name }, Some(docker)) => match docker.container(name).await? {
                 Some(container) if container.service.is_none() => {
                     foreign(format!("rcfed did not make the container `{name}`"))
@@ -149,13 +161,34 @@ impl Look<'_> {
         })
     }
 
+    /// A Rocket.Chat that is gone has no settings; one that only stands still is waited for.
+    async fn settings(&self, of: &str, backup: &Path, docker: Option<&Docker>) -> Result<Found> {
+        if fs::access(&self.host.path(backup))?.is_none() {
+            return Ok(Found::Gone);
+        }
+        let (Some(docker), false) = (docker, of.contains("://")) else { return Ok(Found::Here) };
+        Ok(match docker.foreign(of).await? {
+            None => Found::Stays(format!("there is no container `{of}` any more to give them back to")),
+            Some(found) if !found.running => {
+                let way = format!(
+                    "start it, `docker start {of}`, or leave its settings as they are: `sudo rm {}`",
+                    self.host.path(backup).display()
+                );
+                Found::Foreign(format!("the container `{of}` does not run, so its settings cannot be put back"), way)
+            }
+            Some(_) => Found::Here,
+        })
+    }
+
     fn used_by_others<'a>(
         &'a self,
         kind: &str,
         name: &String,
         uses: impl Fn(&'a crate::host::docker::Listed) -> &'a Vec<String>,
     ) -> Found {
-        let mut others = self.inventory.containers.iter().filter(|container| !container.ours);
+        let goes =
+            |container: &&crate::host::docker::Listed| kind == "network" && self.connected.contains(&container.name);
+        let mut others = self.inventory.containers.iter().filter(|container| !container.ours && !goes(container));
         match others.find(|container| uses(container).contains(name)) {
             Some(other) => {
                 let other = &other.name;

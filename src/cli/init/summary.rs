@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::compat;
-use crate::config::{Apex, Config, LETSENCRYPT, Profile, Proxy, Service};
+use crate::config::{Apex, Config, Existing, LETSENCRYPT, Profile, Proxy, Service};
 
 /// The plan in words, ending with "Nothing has been changed yet."
 pub fn summary(config: &Config) -> String {
@@ -47,7 +47,7 @@ fn names(config: &Config) -> Vec<String> {
 
 fn servers(config: &Config) -> Vec<String> {
     use Service::{Gateway, Homeserver, Mongodb, Postgres, Relay, Rocketchat};
-    let run = compat::services(config.profile);
+    let run = config.services();
     let servers: Vec<String> = [Rocketchat, Mongodb, Homeserver, Postgres, Relay, Gateway]
         .into_iter()
         .filter(|service| run.contains(service))
@@ -64,7 +64,11 @@ fn servers(config: &Config) -> Vec<String> {
             compat::version(config, service).map_or_else(|| name.to_owned(), |version| format!("{name} {version}"))
         })
         .collect();
-    servers.chunks(3).map(|line| line.join(", ")).collect()
+    let theirs = config.rocketchat.existing.as_ref().map(|existing| match existing {
+        Existing::Container(name) => format!("yours: Rocket.Chat in the container {name}, with its MongoDB"),
+        Existing::Elsewhere { url, bridge } => format!("yours: Rocket.Chat at {url}, its bridge at {bridge}"),
+    });
+    servers.chunks(3).map(|line| line.join(", ")).chain(theirs).collect()
 }
 
 fn ports(proxy: Proxy) -> &'static str {
@@ -117,9 +121,33 @@ fn honest(config: &Config) -> Vec<String> {
             config.names.federated
         ));
     }
-    if let Some(end) = compat::end_of_life(config.profile) {
+    if let Some(existing) = &config.rocketchat.existing {
+        points.push(
+            "Rocket.Chat and its MongoDB stay as they are: never stopped, updated or backed up by rcfed. It\nwrites the \
+             federation settings, takes an access token, and `rcfed uninstall` gives both back."
+                .into(),
+        );
+        if config.rocketchat.replace_homeserver {
+            points.push(
+                "The homeserver of now is given up: rooms with people of other servers end, and they have to\nbe invited \
+                 again. What was said stays in Rocket.Chat."
+                    .into(),
+            );
+        }
+        if matches!(existing, Existing::Elsewhere { .. }) {
+            points.push(
+                "From another machine Rocket.Chat cannot fetch files and avatars of other servers: they are not\npublic. \
+                 Its bridge has no encryption: only this machine should reach that port."
+                    .into(),
+            );
+        }
+    }
+    let end = compat::end_of_life(config.profile).filter(|_| config.rocketchat.existing.is_none());
+    if let Some(end) = end {
         points
             .push(format!("{end}. The official\nmobile apps and push notifications refuse it. The web client works."));
+    }
+    if config.profile.has_homeserver() {
         points.push("Without an enterprise licence its bridge federates one-to-one conversations only.".into());
         points.push(
             "Some rooms of other servers have a version the bridge cannot read; they are refused\nwith the reason. \
@@ -133,7 +161,7 @@ fn honest(config: &Config) -> Vec<String> {
     }
     points.push("End-to-end encrypted rooms cannot be read.".into());
     let registered = config.rocketchat.registration_token_file.is_some() || config.rocketchat.license_file.is_some();
-    if !registered {
+    if !registered && config.rocketchat.existing.is_none() {
         points.push(
             "No registration token was given: Rocket.Chat may make the workspace read-only. You can\nadd one later, and \
              rcfed checks it by really sending a message."
@@ -161,6 +189,10 @@ mod tests {
              private_networks = [\"10.20.0.0/16\", \"fd12:3456:789a::/48\"]\n[admin]\npassword_file = \"/root/password\"",
             "federated_domain = \"example.org\"\napex = \"elsewhere\"\nprofile = \"native\"\nproxy = \"none\"\n\
              [images]\nrocketchat = \"registry.example.net/chat:8.9.9\"\n[rocketchat]\nlicense_file = \"/root/license\"",
+            "federated_domain = \"example.org\"\nproxy = \"host\"\n[admin]\npassword_file = \"/root/password\"\n\
+             [rocketchat]\ncontainer = \"chat_rocketchat_1\"\nreplace_homeserver = true",
+            "federated_domain = \"example.org\"\n[admin]\npassword_file = \"/root/password\"\n\
+             [rocketchat]\nurl = \"http://10.0.0.5:3000\"\nbridge_url = \"http://10.0.0.5:3300\"",
         ];
         let texts = files.map(|text| {
             let answers = Answers::from_toml(text, Path::new("answers.toml")).unwrap();

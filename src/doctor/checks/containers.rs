@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::super::Site;
 use super::super::check::{Check, Doc, Place, always};
-use crate::config::Service;
+use crate::config::{Existing, Service};
 use crate::error::Error;
 use crate::finding::{Finding, Status};
 use crate::host::docker::{Observed, RunState};
@@ -71,6 +71,9 @@ pub(super) async fn container(site: Arc<Site>, id: &'static str, service: Servic
 
 async fn look(site: &Site, id: &'static str, service: Service) -> Result<Finding, Error> {
     let machine = &site.machine;
+    if let (Service::Rocketchat, Some(Existing::Container(name))) = (service, &machine.config.rocketchat.existing) {
+        return existing(site, id, name).await;
+    }
     let name = service.container();
     let Some(observed) = machine.observe(service).await? else {
         return Ok(Finding::fail(id, name, "does not exist").command("sudo rcfed apply"));
@@ -102,6 +105,21 @@ async fn look(site: &Site, id: &'static str, service: Service) -> Result<Finding
             .seen(&change.why)
             .command("sudo rcfed apply"),
         _ => finding,
+    })
+}
+
+/// A container that somebody else runs: only whether it does, and whether it is on the network.
+async fn existing(site: &Site, id: &'static str, name: &str) -> Result<Finding, Error> {
+    Ok(match site.machine.docker.foreign(name).await? {
+        None => Finding::fail(id, name, "does not exist").remedy("start it anew where it was made: it is not rcfed's"),
+        Some(found) if !found.running => {
+            Finding::fail(id, name, "does not run").command(format!("sudo docker start {name}"))
+        }
+        // Made anew by its compose file it has lost the connection.
+        Some(_) if Step::Connection.inspect(&site.machine).await? != State::Current => {
+            Finding::fail(id, name, "runs, but is not on the network `rcfed`").command("sudo rcfed apply")
+        }
+        Some(_) => Finding::ok(id, name, "runs"),
     })
 }
 

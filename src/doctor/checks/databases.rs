@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::super::Site;
-use super::super::check::{Check, Doc, Place, always, with_homeserver};
+use super::super::check::{Check, Doc, Place, with_homeserver, with_own_rocketchat};
 use super::containers::container;
 use crate::config::Service;
 use crate::error::Result;
@@ -16,7 +16,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "container.mongodb",
         place: Place::Databases,
-        applies: always,
+        applies: with_own_rocketchat,
         needs: &["docker.engine", "docker.network", "docker.volumes", "machine.avx"],
         limit: 8,
         run: |site| Box::pin(container(site, "container.mongodb", Service::Mongodb)),
@@ -31,7 +31,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "mongodb.primary",
         place: Place::Databases,
-        applies: always,
+        applies: with_own_rocketchat,
         needs: &["container.mongodb"],
         limit: 15,
         run: |site| Box::pin(async move { vec![told("mongodb.primary", "MongoDB", primary(&site).await)] }),
@@ -46,7 +46,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "mongodb.login",
         place: Place::Databases,
-        applies: always,
+        applies: with_own_rocketchat,
         needs: &["mongodb.primary", "files.secrets"],
         limit: 15,
         run: |site| Box::pin(async move { vec![told("mongodb.login", "MongoDB", mongodb_login(&site).await)] }),

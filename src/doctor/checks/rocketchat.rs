@@ -1,7 +1,7 @@
 //! Rocket.Chat: up, with the settings it was given, and allowed to send.
 
 use super::super::Site;
-use super::super::check::{Check, Doc, Place, always, native as federates_itself};
+use super::super::check::{Check, Doc, Place, always, native as federates_itself, with_rocketchat_here};
 use super::containers::container;
 use crate::config::Service;
 use crate::error::{Error, Explain, Result};
@@ -15,7 +15,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "container.rocketchat",
         place: Place::Rocketchat,
-        applies: always,
+        applies: with_rocketchat_here,
         needs: &["docker.engine", "docker.network", "docker.volumes", "mongodb.login"],
         limit: 8,
         run: |site| Box::pin(container(site, "container.rocketchat", Service::Rocketchat)),
@@ -175,9 +175,12 @@ async fn settings(site: &Site) -> Result<Finding> {
     if mismatches.is_empty() {
         return Ok(Finding::ok(ID, "Rocket.Chat", "has every federation setting it was given"));
     }
-    let finding = Finding::fail(ID, "Rocket.Chat", "does not have the federation settings it was given")
-        .command("sudo docker restart rcfed-rocketchat")
-        .command("sudo rcfed apply");
+    let finding = Finding::fail(ID, "Rocket.Chat", "does not have the federation settings it was given");
+    let finding = match &site.machine.config.rocketchat.existing {
+        None => finding.command("sudo docker restart rcfed-rocketchat"),
+        Some(_) => finding,
+    }
+    .command("sudo rcfed apply");
     Ok(mismatches.iter().fold(finding, |finding, mismatch| finding.seen(mismatch.to_string())))
 }
 

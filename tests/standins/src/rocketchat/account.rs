@@ -84,6 +84,15 @@ pub(super) fn info(app: &App, request: &Request) -> Answer {
     Ok(json!({ "user": users::shown(&user) }))
 }
 
+/// app/api/server/v1/users.ts, `users.list`: a page, and never more than `API_Upper_Count_Limit` (100) of it.
+pub(super) fn listed(app: &App, request: &Request) -> Answer {
+    let number = |name: &str, default: usize| request.query(name).parse().unwrap_or(default);
+    let (count, offset) = (number("count", 50).min(100), number("offset", 0));
+    let all = app.store.all(users::COLLECTION)?;
+    let page: Vec<Value> = all.iter().skip(offset).take(count).map(users::shown).collect();
+    Ok(json!({ "users": page, "count": page.len(), "offset": offset, "total": all.len() }))
+}
+
 /// A new password ends every session of the user *and* every personal access token: Meteor's `setPassword` unsets
 /// `services.resume.loginTokens`, where Rocket.Chat keeps both (accounts-password, option `logout`).
 pub(super) fn update(app: &App, request: &Request) -> Answer {

@@ -93,6 +93,7 @@ async fn v1(app: &Arc<App>, request: &mut Request, name: &str) -> Answer {
         (Method::POST, "rooms.invite") if !app.environment.has_bridge() => native::accept(app, request, user).await,
         (Method::POST, "rooms.leave") => chat::leave(app, request, user).await,
         (Method::GET, "users.getPersonalAccessTokens") => Ok(account::list(user)),
+        (Method::GET, "users.list") => account::listed(app, request),
         (Method::GET, "users.info") => account::info(app, request),
         (Method::POST, "users.regeneratePersonalAccessToken") => {
             second_factor::check(app, request, user)?;

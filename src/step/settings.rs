@@ -1,0 +1,140 @@
+//! Federation settings of a Rocket.Chat that somebody else runs, written over REST and read back; before the first one is
+//! written, all are kept as they were.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::{State, account, federation};
+use crate::adopt::{self, SETTINGS};
+use crate::config::Existing;
+use crate::error::{Error, Result};
+use crate::host::Host;
+use crate::host::docker::Docker;
+use crate::host::fs::{self, Access};
+use crate::host::secrets::SecretStore;
+use crate::layout;
+use crate::machine::Machine;
+use crate::receipt::Undo;
+use crate::rocketchat::{Client, RestError, Url};
+use crate::secrets::SecretName;
+
+const WELL_KNOWN: &str = "Federation_Matrix_serve_well_known";
+const ENABLED: &str = "Federation_Matrix_enabled";
+
+pub(super) fn undo(existing: &Existing) -> Undo {
+    Undo::RestoreSettings { of: existing.name().into(), backup: layout::SETTINGS_BEFORE.into() }
+}
+
+pub(super) async fn inspect(machine: &Machine) -> Result<State> {
+    let Some(client) = account::with_token(machine).await? else { return Ok(State::Absent) };
+    for (id, value) in wanted(machine)? {
+        match client.setting(id).await {
+            Ok(found) if found == value => {}
+            Err(RestError::Refused { .. }) if id == WELL_KNOWN => {}
+            _ => return Ok(State::Absent),
+        }
+    }
+    Ok(State::Current)
+}
+
+pub(super) async fn apply(machine: &Machine) -> Result<String> {
+    let Some(client) = account::with_token(machine).await? else {
+        return Err(Error::new("Rocket.Chat does not run, or rcfed has no token of it", "run `sudo rcfed apply`"));
+    };
+    keep(machine, &client).await?;
+    let mut written = 0;
+    for (id, value) in wanted(machine)? {
+        let found = match client.setting(id).await {
+            Ok(found) => found,
+            // It came later than the bridge (pull request 31965); a version without it serves nothing.
+            Err(RestError::Refused { .. }) if id == WELL_KNOWN => continue,
+            Err(error) => return Err(error.into()),
+        };
+        if found == value {
+            continue;
+        }
+        client.set_setting(id, value.clone()).await?;
+        let now = client.setting(id).await?;
+        if now != value {
+            return Err(Error::new(
+                format!("Rocket.Chat took a new value for `{id}` and still has the old one"),
+                format!("if its environment has OVERWRITE_SETTING_{id}, take that out where it is made"),
+            ));
+        }
+        written += 1;
+    }
+    Ok(format!("{written} written, {} as they were", SETTINGS.len() - written))
+}
+
+/// What is written, the switch last: the bridge starts with everything else in place.
+fn wanted(machine: &Machine) -> Result<Vec<(&'static str, Value)>> {
+    let mut all = federation::expected(machine)?;
+    all.push((WELL_KNOWN, json!(false)));
+    all.sort_by_key(|(id, _)| SETTINGS.iter().position(|known| known == id));
+    Ok(all)
+}
+
+/// Every setting that may be written, as it is now; never over what an earlier run kept.
+async fn keep(machine: &Machine, client: &Client) -> Result<()> {
+    let path = machine.path(layout::SETTINGS_BEFORE);
+    if fs::access(&path)?.is_some() {
+        return Ok(());
+    }
+    let mut before = BTreeMap::new();
+    for id in SETTINGS {
+        match client.setting(id).await {
+            Ok(value) => _ = before.insert(id, value),
+            Err(RestError::Refused { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let text = serde_json::to_vec_pretty(&before).unwrap_or_default();
+    Ok(fs::write(&path, &text, Access::root(0o600))?)
+}
+
+/// Puts the settings back that were kept, and gives rcfed's token back. What another version does not know any more is
+/// passed over.
+pub(crate) async fn restore(host: &Host, docker: Option<&Docker>, of: &str) -> Result<()> {
+    let path = host.path(layout::SETTINGS_BEFORE);
+    let text = fs::read_text(&path)?.unwrap_or_default();
+    let Ok(before) = serde_json::from_str::<BTreeMap<String, Value>>(&text) else {
+        let hint = format!("remove it to leave Rocket.Chat's settings as they are now: `sudo rm {}`", path.display());
+        return Err(Error::new(format!("`{}` cannot be understood", path.display()), hint));
+    };
+    let existing = match of.contains("://") {
+        true => Existing::Elsewhere { url: of.into(), bridge: String::new() },
+        false => Existing::Container(of.into()),
+    };
+    let skip = |why: String| {
+        let hint = format!(
+            "start it, then run the same command again; or leave its settings as they are: `sudo rm {}`",
+            path.display()
+        );
+        Error::new(format!("the settings of Rocket.Chat cannot be put back: {why}"), hint)
+    };
+    let Some(base) = adopt::address(docker, &existing).await? else {
+        return Err(skip(format!("`{of}` does not run")));
+    };
+    let Some(token) = SecretStore::new(host).get(SecretName::PersonalAccessToken)? else {
+        return Err(skip("rcfed has no token of it".into()));
+    };
+    let url = Url::parse(&base).map_err(|error| skip(error.to_string()))?;
+    let client = Client::new(url)?.with_token(&token)?;
+    // The bridge stops before its settings go, or starts after they came.
+    let stops_first = before.get(ENABLED) == Some(&json!(false));
+    let mut all: Vec<(&String, &Value)> = before.iter().collect();
+    all.sort_by_key(|(id, _)| (id.as_str() == ENABLED) != stops_first);
+    for (id, value) in all {
+        match client.setting(id).await {
+            Ok(now) if now == *value => {}
+            Ok(_) => client.set_setting(id, value.clone()).await.map_err(|error| skip(Error::from(error).message()))?,
+            Err(RestError::Refused { .. }) => {}
+            Err(error) => return Err(skip(Error::from(error).message())),
+        }
+    }
+    fs::remove(&path)?;
+    // Whoever comes back later takes a new one.
+    let _ = client.revoke_token().await;
+    Ok(())
+}
