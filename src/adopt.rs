@@ -43,7 +43,7 @@ pub struct Found {
 pub async fn allowed(host: &Host, config: &Config) -> Result<()> {
     let Some(existing) = &config.rocketchat.existing else { return Ok(()) };
     let taken = receipt::ours(&receipt::read(&host.path(layout::RECEIPT))?);
-    if taken.iter().any(|ours| matches!(ours.undo, Undo::RestoreSettings { .. })) {
+    if taken.iter().any(|ours| matches!(&ours.undo, Undo::RestoreSettings { of, .. } if of == existing.name())) {
         return Ok(());
     }
     let docker = match existing {

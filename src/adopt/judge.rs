@@ -61,7 +61,9 @@ pub(super) fn judge(config: &Config, found: &Found) -> Result<(), AdoptError> {
     let set_up = found.settings.get("Federation_Matrix_enabled") == Some(&Value::Bool(true))
         && !url.is_empty()
         && url != "http://localhost:8008";
-    if set_up || found.stranger.is_some() {
+    // Its container has another name now.
+    let ours = url == config.homeserver_url() && was == server;
+    if (set_up || found.stranger.is_some()) && !ours {
         let sign = match (&found.stranger, set_up) {
             (Some(user), _) => format!("it knows `{user}`"),
             (None, _) => format!("its homeserver is {url}"),
@@ -341,7 +343,9 @@ mod tests {
         let on = Found { settings: [("Federation_Matrix_enabled", json!(true))].into(), ..fresh() };
         let good =
             forced(&[("enabled", "TRUE"), ("homeserver_url", "http://rcfed-gateway:8008"), ("bridge_localpart", "x")]);
-        for found in [fresh(), default, on, good] {
+        let mut renamed = used("example.org");
+        renamed.settings.insert("Federation_Matrix_homeserver_url", json!("http://rcfed-gateway:8008"));
+        for found in [fresh(), default, on, good, renamed] {
             judge(&config(""), &found).unwrap();
         }
         judge(&config("replace_homeserver = true"), &used("example.org")).unwrap();

@@ -20,6 +20,8 @@ use crate::rocketchat::{Client, RestError, Url};
 use crate::secrets::SecretName;
 
 const WELL_KNOWN: &str = "Federation_Matrix_serve_well_known";
+/// Tells one workspace from another.
+const UNIQUE: &str = "uniqueID";
 const ENABLED: &str = "Federation_Matrix_enabled";
 
 pub(super) fn undo(existing: &Existing) -> Undo {
@@ -78,11 +80,16 @@ fn wanted(machine: &Machine) -> Result<Vec<(&'static str, Value)>> {
 /// Every setting that may be written, as it is now; never over what an earlier run kept.
 async fn keep(machine: &Machine, client: &Client) -> Result<()> {
     let path = machine.path(layout::SETTINGS_BEFORE);
-    if fs::access(&path)?.is_some() {
-        return Ok(());
+    if let Some(text) = fs::read_text(&path)? {
+        let kept: BTreeMap<String, Value> = serde_json::from_str(&text).unwrap_or_default();
+        if kept.get(UNIQUE) == Some(&client.setting(UNIQUE).await?) {
+            return Ok(());
+        }
+        let what = "this is another Rocket.Chat than the one whose settings rcfed has kept";
+        return Err(Error::new(what, "run `sudo rcfed uninstall` with the earlier one first, then take this one"));
     }
     let mut before = BTreeMap::new();
-    for id in SETTINGS {
+    for id in SETTINGS.into_iter().chain([UNIQUE]) {
         match client.setting(id).await {
             Ok(value) => _ = before.insert(id, value),
             Err(RestError::Refused { .. }) => {}
@@ -97,7 +104,8 @@ async fn keep(machine: &Machine, client: &Client) -> Result<()> {
 /// passed over.
 pub(crate) async fn restore(host: &Host, docker: Option<&Docker>, of: &str) -> Result<()> {
     let path = host.path(layout::SETTINGS_BEFORE);
-    let text = fs::read_text(&path)?.unwrap_or_default();
+    // One that was made anew under another name is in the receipt twice.
+    let Some(text) = fs::read_text(&path)? else { return Ok(()) };
     let Ok(before) = serde_json::from_str::<BTreeMap<String, Value>>(&text) else {
         let hint = format!("remove it to leave Rocket.Chat's settings as they are now: `sudo rm {}`", path.display());
         return Err(Error::new(format!("`{}` cannot be understood", path.display()), hint));
@@ -123,7 +131,7 @@ pub(crate) async fn restore(host: &Host, docker: Option<&Docker>, of: &str) -> R
     let client = Client::new(url)?.with_token(&token)?;
     // The bridge stops before its settings go, or starts after they came.
     let stops_first = before.get(ENABLED) == Some(&json!(false));
-    let mut all: Vec<(&String, &Value)> = before.iter().collect();
+    let mut all: Vec<(&String, &Value)> = before.iter().filter(|(id, _)| id.as_str() != UNIQUE).collect();
     all.sort_by_key(|(id, _)| (id.as_str() == ENABLED) != stops_first);
     for (id, value) in all {
         match client.setting(id).await {

@@ -63,7 +63,10 @@ impl Wizard<'_> {
         self.email()?;
         let profile = self.profile()?;
         self.administrator()?;
+        let theirs = self.answers.has(Key::ExistingContainer) || self.answers.has(Key::ExistingUrl);
         let token = match profile {
+            // Whoever runs Rocket.Chat has registered it, or not.
+            _ if theirs => None,
             Profile::Native => self.license().map(|()| None)?,
             Profile::Dendrite | Profile::Synapse => self.token()?,
         };

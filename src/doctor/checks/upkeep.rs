@@ -205,7 +205,9 @@ async fn at_boot(root: &Path) -> Option<String> {
 async fn strangers(site: &Site) -> Result<Vec<Finding>> {
     const ID: &str = "docker.strangers";
     let containers = site.machine.docker.inventory().await?.containers;
-    let names = Service::ALL.map(Service::container);
+    let mut names: Vec<String> = Service::ALL.map(Service::container).into();
+    // It was connected by rcfed, and is told by its own check too.
+    names.extend(site.machine.config.rocketchat.existing.iter().map(|existing| existing.name().to_owned()));
     // A stranger under one of our names is told by that container's own check.
     let strange = |c: &crate::host::docker::Listed| {
         !c.ours && c.networks.iter().any(|network| network == NETWORK) && !names.contains(&c.name)
