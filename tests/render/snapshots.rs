@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use rcfed::config::{Profile, Proxy, Service};
+use rcfed::config::{Existing, Profile, Proxy, Service};
 use rcfed::host::authorities::Authorities;
 use rcfed::render::{Phase, Rendered, redact, rocketchat_env, secrets_in};
 use rcfed::sizes::Sizes;
@@ -33,6 +33,19 @@ fn every_file_of_every_combination() {
         config.federate_with = vec!["example.com".into(), "matrix.example.net:8448".into()];
         let few = files(&config, false);
         insta::assert_snapshot!(format!("{}_with_few", profile.name()), show(&different(few, &usual)));
+        config.federate_with.clear();
+        for (place, existing) in [
+            ("here", Existing::Container("chat_rocketchat_1".into())),
+            (
+                "there",
+                Existing::Elsewhere { url: "http://10.0.0.5:3000".into(), bridge: "http://10.0.0.5:3300".into() },
+            ),
+        ] {
+            config.rocketchat.existing = Some(existing);
+            let taken = files(&config, false);
+            assert!(taken.iter().all(|file| !matches!(file.service, Service::Mongodb | Service::Rocketchat)));
+            insta::assert_snapshot!(format!("{}_taken_{place}", profile.name()), show(&different(taken, &usual)));
+        }
     }
 }
 
