@@ -11,6 +11,7 @@ use crate::support::{Bed, Run};
 
 pub const PASSWORD: &str = "their-own-password";
 const IMAGE: &str = "registry.rocket.chat/rocketchat/rocket.chat:7.10.15";
+const OLD_DENDRITE: &str = "matrixdotorg/dendrite-monolith:v0.8.7";
 const NAME: &str = "chat_rocketchat_1";
 const PROJECT: &str = "com.docker.compose.project=chat";
 /// As `docker exec` sends them to the real mongosh too.
@@ -82,10 +83,9 @@ impl<'a> Theirs<'a> {
 
     /// A homeserver in the same project; that it is one shows in its image's name.
     pub fn homeserver(&self) {
-        let image = "matrixdotorg/dendrite-monolith:v0.8.7";
-        self.docker(&["tag", "mongo:7.0", image]);
+        self.docker(&["tag", "mongo:7.0", OLD_DENDRITE]);
         let run = ["run", "-d", "--network", "chat_internal", "--label", PROJECT, "--name", "chat_dendrite_1"];
-        self.docker(&[&run[..], &[image, "mongod", "--bind_ip_all"]].concat());
+        self.docker(&[&run[..], &[OLD_DENDRITE, "mongod", "--bind_ip_all"]].concat());
     }
 
     pub fn stop(&self) {
@@ -198,6 +198,14 @@ impl<'a> Theirs<'a> {
             assert!(Instant::now() < end, "{what} never came: {}", self.try_docker(&["ps", "-a"]).stdout);
             std::thread::sleep(Duration::from_millis(100));
         }
+    }
+}
+
+impl Drop for Theirs<'_> {
+    /// Other tests look at what an engine has, and begin with none of these.
+    fn drop(&mut self) {
+        self.try_docker(&["rm", "-fv", NAME, "chat_mongo_1", "chat_dendrite_1"]);
+        self.try_docker(&["image", "rm", "-f", OLD_DENDRITE, "mongo:7.0", IMAGE]);
     }
 }
 

@@ -58,7 +58,7 @@ pub fn whole(bed: &Bed, root: &Path) {
     let receipt = bed.run(&["sh", "-c", &format!("cat {root}/var/lib/rcfed/receipt.jsonl 2>/dev/null || true")]);
     for line in receipt.lines() {
         let entry: serde_json::Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"));
-        assert_eq!(entry["version"], 2, "{line}");
+        assert_eq!(entry["version"], rcfed::receipt::VERSION, "{line}");
     }
 }
 
