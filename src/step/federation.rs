@@ -89,7 +89,11 @@ pub(super) async fn apply(machine: &Machine, task: &Task) -> Result<String> {
         return Ok(verdict.words);
     }
     task.note("reading settings back");
-    read_back(&client, &expected(machine)?).await?;
+    let held = read_back(&client, &expected(machine)?).await;
+    held.map_err(|error| match existing {
+        true => Error::new(error.message(), "see whether somebody else writes them, then run `sudo rcfed apply`"),
+        false => error,
+    })?;
     task.note("asking the homeserver who the bridge is");
     whoami(machine).await?;
     task.note("Rocket.Chat checks its federation");
