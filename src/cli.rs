@@ -13,6 +13,7 @@ pub mod relay;
 pub mod render;
 pub mod renew;
 pub mod status;
+pub mod tokens;
 pub mod uninstall;
 pub mod version;
 
@@ -112,6 +113,7 @@ pub enum Command {
     Doctor(doctor::DoctorArgs),
     Logs(logs::LogsArgs),
     Admin(admin::AdminArgs),
+    Tokens(tokens::TokensArgs),
     Renew(renew::RenewArgs),
     Uninstall(uninstall::UninstallArgs),
     #[command(hide = true)]
@@ -184,6 +186,7 @@ impl Command {
             Self::Doctor(args) => args.run(context).await,
             Self::Logs(args) => args.run(context).await,
             Self::Admin(args) => args.run(context).await,
+            Self::Tokens(args) => args.run(context).await,
             Self::Renew(args) => args.run(context).await,
             Self::Uninstall(args) => args.run(context).await,
             Self::Relay(args) => args.run().await,

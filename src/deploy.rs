@@ -20,6 +20,7 @@ use crate::receipt::{self, Receipt};
 use crate::relay_image;
 use crate::step::{self, Step};
 use crate::summary::{self, Password};
+use crate::tokens;
 use crate::ui::Ui;
 
 /// How a run treats the machine and the person.
@@ -29,6 +30,8 @@ pub struct Manner {
     pub may_install: bool,
     /// A terminal is there to show a password on.
     pub terminal: bool,
+    /// Both sides of the bridge get new tokens.
+    pub rotate: bool,
 }
 
 /// Makes the machine match `config`, and says how it went.
@@ -61,6 +64,15 @@ pub async fn deploy(host: Host, config: Config, ui: &Ui, manner: Manner, command
     let sizes = machine::sizes();
     let mut machine = Machine::new(host, config, &sizes, ui.clone())?;
     machine.connect().await?;
+    if manner.rotate {
+        tokens::decide(&machine, &receipt).await?;
+    }
+    let rotation = tokens::go_on(&machine.host)?;
+    if rotation.is_some() {
+        // Whoever reads the new tokens has another hash now.
+        machine = Machine::new(machine.host, machine.config, &sizes, ui.clone())?;
+        machine.connect().await?;
+    }
     let steps = step::steps(&machine.config, &machine.topology);
     change::refuse(&machine).await?;
     // All at once: whoever runs this again to be sure shall not wait for a chain of steps that have nothing to do.
@@ -74,6 +86,9 @@ pub async fn deploy(host: Host, config: Config, ui: &Ui, manner: Manner, command
     }
     let order = change::order(&machine, &steps, &look).await?;
     let outcome = apply::apply(&machine, receipt, steps, &order).await?;
+    if let Some(rotation) = rotation {
+        ui.data(&rotation.finish(&machine).await?);
+    }
     change::applied(&machine.host, &machine.config)?;
     look.tell_mended(&outcome, ui);
     if outcome.changed.is_empty() {
@@ -87,8 +102,10 @@ pub async fn deploy(host: Host, config: Config, ui: &Ui, manner: Manner, command
         (true, true) => Password::Show,
         (true, false) => Password::Tell,
     };
-    ui.say("");
-    ui.data(&summary::summary(&machine, password)?);
+    if !manner.rotate {
+        ui.say("");
+        ui.data(&summary::summary(&machine, password)?);
+    }
     doctor::once_more(&machine).await?;
     Ok(outcome)
 }

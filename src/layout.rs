@@ -33,6 +33,8 @@ pub const SETTINGS_BEFORE: &str = "/var/lib/rcfed/rocketchat-settings.json";
 pub const VERDICT: &str = "/var/lib/rcfed/federation.json";
 /// Locked with flock while a command changes the machine.
 pub const LOCK: &str = "/var/lib/rcfed/lock";
+/// New tokens that were decided on and are not proven yet, 0600 ([`crate::tokens`]).
+pub const ROTATION: &str = "/var/lib/rcfed/secrets/rotation";
 /// Generated secrets, one file each, 0600.
 pub const SECRETS: &str = "/var/lib/rcfed/secrets";
 /// ACME account and challenge answers.

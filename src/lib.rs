@@ -43,6 +43,7 @@ pub mod status;
 pub mod step;
 pub mod stop;
 pub mod summary;
+pub mod tokens;
 pub mod topology;
 pub mod ui;
 pub mod uninstall;

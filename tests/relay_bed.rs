@@ -6,6 +6,8 @@ mod support;
 #[allow(dead_code)]
 #[path = "support/surroundings.rs"]
 mod surroundings;
+#[path = "support/tokens.rs"]
+mod tokens;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
@@ -77,6 +79,11 @@ fn an_invite_from_outside_reaches_the_bridge_once_and_a_stopped_relay_is_an_erro
     until(&bed, "the bridge has the third", || deliveries(&bed).len() == 3);
     assert!(logs(&bed, "rcfed-relay").contains("1 invites wait for the bridge, 0 of them to be asked about first"));
     assert!(!logs(&bed, "rcfed-rocketchat").contains("(again)"));
+
+    // New tokens, and the way from outside still leads to the bridge.
+    tokens::rotated(&bed);
+    assert_eq!(Invite::new(&bed, "5", "ada").send(&bed, "matrix.fed.test").0, 200);
+    until(&bed, "the bridge has the fourth", || deliveries(&bed).len() == 1);
 }
 
 /// The key of `remote.test`.

@@ -8,6 +8,7 @@ use crate::config::Service;
 use crate::error::Result;
 use crate::machine::Machine;
 use crate::step::{State, Step};
+use crate::tokens;
 use crate::ui::Ui;
 
 /// What a change of a step does.
@@ -71,7 +72,8 @@ pub struct Look {
 impl Look {
     /// Looks at everything that can be changed by hand or by the configuration. Whether servers answer is not part of it.
     pub async fn at(machine: &Machine, steps: &[Step]) -> Result<Self> {
-        let same = super::same_as_applied(&machine.host, &machine.config)?;
+        // New tokens are no hand's work, and not the configuration's.
+        let same = super::same_as_applied(&machine.host, &machine.config)? && !tokens::pending(&machine.host)?;
         let deployed = crate::deployment::Deployment::load(&machine.host)?.is_some();
         let steps: Vec<&Step> = steps.iter().filter(|step| is_looked_at(step)).collect();
         let states = try_join_all(steps.iter().map(|step| step.inspect(machine))).await?;

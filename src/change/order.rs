@@ -16,6 +16,7 @@ use crate::machine::Machine;
 use crate::render::Phase;
 use crate::step::Step;
 use crate::step::reload::{self, Part};
+use crate::tokens;
 use crate::topology::Topology;
 
 /// Needs of steps beyond, or instead of, their own.
@@ -36,6 +37,19 @@ impl Order {
         needs.extend(self.more.get(&step.id()).into_iter().flatten().cloned());
         needs
     }
+
+    /// People stay connected until the other side works with its new tokens; if it does not, both keep the old ones.
+    fn chat_last(&mut self, steps: &[Step]) {
+        let chat = |step: &&Step| match step {
+            Step::Container(service) => *service == Service::Rocketchat,
+            Step::File(file) => file.service == Service::Rocketchat,
+            _ => false,
+        };
+        for step in steps.iter().filter(chat) {
+            let first = [Service::Homeserver, Service::Relay].map(|service| Step::Ready(service).id());
+            self.more.entry(step.id()).or_default().extend(first);
+        }
+    }
 }
 
 /// The order for what differs now.
@@ -43,6 +57,9 @@ pub async fn order(machine: &Machine, steps: &[Step], look: &Look) -> Result<Ord
     let mut order = Order::default();
     if fault::in_order() {
         return Ok(order);
+    }
+    if tokens::pending(&machine.host)? {
+        order.chat_last(steps);
     }
     if !look.deployed || look.changes.is_empty() || reload::loaded(machine, Part::Http).await?.is_none() {
         return Ok(order);

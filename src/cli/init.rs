@@ -78,7 +78,7 @@ impl InitArgs {
         let lookups = |given: &Answers| Lookups::real(&context.host, given);
         let gathered = self.gather(&context, lookups).await?;
         relay_image::possible(gathered.config.profile)?;
-        let manner = Manner { may_install: true, terminal: context.input.can_ask() };
+        let manner = Manner { may_install: true, terminal: context.input.can_ask(), rotate: false };
         prompt::unless_interrupted(async { Ok(deployment::refuse_orphans(&context.host).await?) }).await?;
         prompt::unless_interrupted(adopt::allowed(&context.host, &gathered.config)).await?;
         let gathered = Gathered { config: check::check(&context, gathered.config, wait).await?, ..gathered };

@@ -52,6 +52,13 @@ impl Held {
         self
     }
 
+    /// Ctrl-C, which it sees when it goes on.
+    #[allow(dead_code)]
+    pub fn interrupted(self) -> Self {
+        kill_process(Pid::from_raw(self.process().unwrap()).unwrap(), Signal::INT).unwrap();
+        self
+    }
+
     pub fn ended(self) -> Run {
         Run::of(self.0.wait_with_output().unwrap())
     }
