@@ -11,7 +11,7 @@ BED := tests/bed/bed
 SCRIPTS = install.sh .ci/run tests/demo $(BED) $(wildcard tests/bed/lib/*.sh tests/bed/images/*.sh tests/bed/images/*/*.sh) tests/bed/images/shared/gosu
 
 # Tests that boot whole machines or wait for time-outs.
-LONG = change deployment engine faults machine native proxy terminal tokens trouble two_servers
+LONG = change deployment engine faults invite_test machine native proxy terminal tokens trouble two_servers
 
 .PHONY: help demo test test-all check docs audit bench setup build down clean
 

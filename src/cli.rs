@@ -6,6 +6,7 @@ pub mod admin;
 pub mod apply;
 pub mod doctor;
 pub mod init;
+pub mod invite_test;
 pub mod logs;
 mod metadata;
 pub mod plan;
@@ -114,6 +115,7 @@ pub enum Command {
     Logs(logs::LogsArgs),
     Admin(admin::AdminArgs),
     Tokens(tokens::TokensArgs),
+    InviteTest(invite_test::InviteTestArgs),
     Renew(renew::RenewArgs),
     Uninstall(uninstall::UninstallArgs),
     #[command(hide = true)]
@@ -187,6 +189,7 @@ impl Command {
             Self::Logs(args) => args.run(context).await,
             Self::Admin(args) => args.run(context).await,
             Self::Tokens(args) => args.run(context).await,
+            Self::InviteTest(args) => args.run(context).await,
             Self::Renew(args) => args.run(context).await,
             Self::Uninstall(args) => args.run(context).await,
             Self::Relay(args) => args.run().await,

@@ -22,6 +22,7 @@ pub mod error;
 mod fault;
 pub mod finding;
 pub mod host;
+pub mod invite_test;
 pub mod layout;
 mod leftovers;
 #[cfg(test)]

@@ -9,6 +9,7 @@ pub mod probe;
 pub mod refusal;
 pub mod server_name;
 pub mod signing_key;
+pub mod user_id;
 pub mod well_known;
 pub mod x_matrix;
 

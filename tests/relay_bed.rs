@@ -84,6 +84,10 @@ fn an_invite_from_outside_reaches_the_bridge_once_and_a_stopped_relay_is_an_erro
     tokens::rotated(&bed);
     assert_eq!(Invite::new(&bed, "5", "ada").send(&bed, "matrix.fed.test").0, 200);
     until(&bed, "the bridge has the fourth", || deliveries(&bed).len() == 1);
+    // The way out, to a server that does not exist.
+    let run = bed.rcfed(&["invite-test", "@bob:nowhere.test"]);
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    insta::assert_snapshot!(run.stderr.trim());
 }
 
 /// The key of `remote.test`.

@@ -32,7 +32,19 @@ impl Host {
         token: Option<&str>,
         body: Option<&Value>,
     ) -> Result<(u16, String), NoAnswer> {
-        let mut request = client().map_err(|e| NoAnswer(e.to_string()))?.request(method, url);
+        self.send_within(LIMIT, method, url, token, body).await
+    }
+
+    /// The same with another limit than 5 s.
+    pub async fn send_within(
+        &self,
+        limit: Duration,
+        method: Method,
+        url: &str,
+        token: Option<&str>,
+        body: Option<&Value>,
+    ) -> Result<(u16, String), NoAnswer> {
+        let mut request = client().map_err(|e| NoAnswer(e.to_string()))?.request(method, url).timeout(limit);
         if let Some(token) = token {
             request = request.bearer_auth(token);
         }
@@ -51,6 +63,8 @@ impl Host {
     }
 }
 
+const LIMIT: Duration = Duration::from_secs(5);
+
 fn client() -> Result<&'static reqwest::Client, reqwest::Error> {
     static CLIENT: OnceLock<reqwest::Client> = OnceLock::new();
     if let Some(client) = CLIENT.get() {
@@ -59,7 +73,6 @@ fn client() -> Result<&'static reqwest::Client, reqwest::Error> {
     // Fails only if a provider was installed before, which is what is wanted.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder()
-        .timeout(Duration::from_secs(5))
         .connect_timeout(Duration::from_secs(3))
         .redirect(reqwest::redirect::Policy::none())
         // A connection kept from before a reload would end in the arms of a worker that is leaving.

@@ -6,7 +6,7 @@ use hyper::Method;
 use serde_json::{Value, json};
 
 use super::server::{Server, internal, json_body, only, refusal, unhelpful, unrecognized, wrong_method};
-use super::talk::{create, leave, say, state};
+use super::talk::{create, forget, invite, joined, kick, leave, say, state};
 use super::{log, rooms};
 use crate::matrix;
 use crate::web::{Answer, Request, decode};
@@ -28,9 +28,10 @@ pub async fn route(server: &Server, request: &Request, rest: &[&str]) -> Answer 
 
 async fn v3(server: &Server, request: &Request, path: &[&str]) -> Answer {
     let wanted = match path {
-        ["account", "whoami"] | ["register", "available"] | ["sync"] => Method::GET,
-        ["rooms", _, "state", _] => Method::GET,
-        ["register"] | ["createRoom"] | ["join", _] | ["rooms", _, "join" | "leave"] => Method::POST,
+        ["account", "whoami"] | ["register", "available"] | ["sync"] | ["joined_rooms"] => Method::GET,
+        ["rooms", _, "state", _] | ["rooms", _, "state", _, _] => Method::GET,
+        ["register"] | ["createRoom"] | ["join", _] => Method::POST,
+        ["rooms", _, "forget" | "invite" | "join" | "kick" | "leave"] => Method::POST,
         ["rooms", _, "send", _, _] => Method::PUT,
         _ => return unrecognized(),
     };
@@ -51,7 +52,12 @@ async fn v3(server: &Server, request: &Request, path: &[&str]) -> Answer {
         ["register"] => register(server, request).await,
         ["sync"] => sync(server, request).await,
         ["createRoom"] => create(server, request).await,
-        ["rooms", room, "state", kind] => state(server, request, &decode(room), &decode(kind)).await,
+        ["joined_rooms"] => joined(server, request).await,
+        ["rooms", room, "state", kind] => state(server, request, &decode(room), &decode(kind), "").await,
+        ["rooms", room, "state", kind, key] => state(server, request, &decode(room), &decode(kind), &decode(key)).await,
+        ["rooms", room, "invite"] => invite(server, request, &decode(room)).await,
+        ["rooms", room, "kick"] => kick(server, request, &decode(room)).await,
+        ["rooms", room, "forget"] => forget(server, request, &decode(room)).await,
         ["rooms", room, "leave"] => leave(server, request, &decode(room)).await,
         ["rooms", room, "send", kind, _] => say(server, request, &decode(room), &decode(kind)).await,
         ["join", room] | ["rooms", room, "join"] => join(server, request, &decode(room)).await,

@@ -158,6 +158,12 @@ impl Database {
         Ok(self.client.query(sql, &[&room]).await?.iter().map(|row| (row.get(0), row.get(1))).collect())
     }
 
+    /// The rooms that a user is in.
+    pub async fn joined(&self, user: &str) -> Outcome<Vec<String>> {
+        let sql = "SELECT room_id FROM standin_members WHERE user_id = $1 AND membership = 'join'";
+        Ok(self.client.query(sql, &[&user]).await?.iter().map(|row| row.get(0)).collect())
+    }
+
     /// The invites of a user that are neither accepted nor refused: room, event id and event.
     pub async fn invites(&self, user: &str) -> Outcome<Vec<(String, String, Value)>> {
         let sql = "SELECT room_id, event_id, event FROM standin_events JOIN standin_members USING (room_id)

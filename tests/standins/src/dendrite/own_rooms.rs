@@ -38,7 +38,11 @@ pub async fn create(server: &Server, user: &str, body: &Value) -> Result<String,
     Ok(room)
 }
 
-async fn invite(server: &Server, user: &str, room: &str, invited: &str, direct: bool) -> Result<(), String> {
+/// Invites somebody here or elsewhere.
+///
+/// # Errors
+/// With what their server said.
+pub async fn invite(server: &Server, user: &str, room: &str, invited: &str, direct: bool) -> Result<(), String> {
     let content = json!({ "membership": "invite", "is_direct": direct });
     let (id, mut event) = build(server, user, room, "m.room.member", Some(invited), content).await?;
     let to = matrix::domain_of(invited).ok_or("the invited user has no server")?;
@@ -94,13 +98,13 @@ pub async fn send_join(server: &Server, room: &str, id: &str, event: &Value) -> 
     }))
 }
 
-/// The content of a room's state event without a key.
+/// The content of a room's state event.
 ///
 /// # Errors
 /// If the database fails.
-pub async fn content(server: &Server, room: &str, kind: &str) -> Result<Option<Value>, String> {
+pub async fn content(server: &Server, room: &str, kind: &str, key: &str) -> Result<Option<Value>, String> {
     let found =
-        state(server, room).await?.into_iter().rev().find(|event| event["type"] == kind && event["state_key"] == "");
+        state(server, room).await?.into_iter().rev().find(|event| event["type"] == kind && event["state_key"] == key);
     Ok(found.map(|mut event| event["content"].take()))
 }
 

@@ -28,8 +28,8 @@ pub(super) async fn create(server: &Server, request: &Request) -> Outcome {
     })
 }
 
-/// OnIncomingStateTypeRequest, with an empty state key
-pub(super) async fn state(server: &Server, request: &Request, room: &str, kind: &str) -> Outcome {
+/// OnIncomingStateTypeRequest
+pub(super) async fn state(server: &Server, request: &Request, room: &str, kind: &str, key: &str) -> Outcome {
     let who = match authenticate(server, request).await? {
         Ok(who) => who,
         Err(refused) => return Ok(refused),
@@ -38,7 +38,7 @@ pub(super) async fn state(server: &Server, request: &Request, room: &str, kind: 
         let text = format!("Unknown room {room:?} or user {:?} has never joined this room", who.user);
         return Ok(refusal(403, "M_FORBIDDEN", &text));
     }
-    Ok(match own_rooms::content(server, room, kind).await {
+    Ok(match own_rooms::content(server, room, kind, key).await {
         Ok(Some(content)) => Answer::json(200, &content),
         Ok(None) => refusal(404, "M_NOT_FOUND", &format!("Cannot find state event for {kind:?}")),
         Err(why) => refusal(500, "M_UNKNOWN", &why),
@@ -66,6 +66,80 @@ pub(super) async fn leave(server: &Server, request: &Request, room: &str) -> Out
         Ok(_) => Answer::json(200, &json!({})),
         Err(why) => refusal(400, "M_UNKNOWN", &why),
     })
+}
+
+/// SendInvite: what the other server says is the text of a 403
+pub(super) async fn invite(server: &Server, request: &Request, room: &str) -> Outcome {
+    let (who, invited) = match about(server, request, room).await? {
+        Ok(about) => about,
+        Err(refused) => return Ok(refused),
+    };
+    Ok(match own_rooms::invite(server, &who, room, &invited, false).await {
+        Ok(()) => Answer::json(200, &json!({})),
+        Err(why) => refusal(403, "M_FORBIDDEN", &why),
+    })
+}
+
+/// SendKick, of somebody who is invited or joined
+pub(super) async fn kick(server: &Server, request: &Request, room: &str) -> Outcome {
+    let (who, kicked) = match about(server, request, room).await? {
+        Ok(about) => about,
+        Err(refused) => return Ok(refused),
+    };
+    let members = server.database.members(room).await?;
+    if !members.iter().any(|(user, membership)| *user == kicked && (membership == "join" || membership == "invite")) {
+        return Ok(refusal(403, "M_FORBIDDEN", "cannot /kick banned or left users"));
+    }
+    let content = json!({ "membership": "leave" });
+    Ok(match rooms::send(server, &who, room, "m.room.member", Some(&kicked), &content).await {
+        Ok(_) => Answer::json(200, &json!({})),
+        Err(why) => refusal(500, "M_UNKNOWN", &why),
+    })
+}
+
+/// SendForget: only of a room that was left
+pub(super) async fn forget(server: &Server, request: &Request, room: &str) -> Outcome {
+    let who = match authenticate(server, request).await? {
+        Ok(who) => who,
+        Err(refused) => return Ok(refused),
+    };
+    let members = server.database.members(room).await?;
+    Ok(match members.iter().find(|(user, _)| *user == who.user) {
+        None => refusal(400, "M_UNKNOWN", "user did not belong to room"),
+        Some((_, membership)) if membership == "join" => {
+            refusal(400, "M_UNKNOWN", "user is still a member of the room")
+        }
+        Some(_) => Answer::json(200, &json!({})),
+    })
+}
+
+/// GetJoinedRooms
+pub(super) async fn joined(server: &Server, request: &Request) -> Outcome {
+    let who = match authenticate(server, request).await? {
+        Ok(who) => who,
+        Err(refused) => return Ok(refused),
+    };
+    Ok(Answer::json(200, &json!({ "joined_rooms": server.database.joined(&who.user).await? })))
+}
+
+/// Who asks, and about whom, if the one who asks is in the room.
+async fn about(
+    server: &Server,
+    request: &Request,
+    room: &str,
+) -> Result<Result<(String, String), Answer>, tokio_postgres::Error> {
+    let who = match authenticate(server, request).await? {
+        Ok(who) => who.user,
+        Err(refused) => return Ok(Err(refused)),
+    };
+    let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+    let Some(user) = body["user_id"].as_str().filter(|user| !user.is_empty()) else {
+        return Ok(Err(refusal(400, "M_BAD_JSON", "missing user_id")));
+    };
+    if !server.database.members(room).await?.iter().any(|(member, state)| *member == who && state == "join") {
+        return Ok(Err(refusal(403, "M_FORBIDDEN", "You aren't a member of the room")));
+    }
+    Ok(Ok((who, user.to_owned())))
 }
 
 /// SendEvent, without a state key
