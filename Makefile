@@ -11,7 +11,7 @@ BED := tests/bed/bed
 SCRIPTS = install.sh .ci/run tests/demo $(BED) $(wildcard tests/bed/lib/*.sh tests/bed/images/*.sh tests/bed/images/*/*.sh) tests/bed/images/shared/gosu
 
 # Tests that boot whole machines or wait for time-outs.
-LONG = change deployment engine faults invite_test machine native proxy terminal tokens trouble two_servers
+LONG = apex change deployment engine faults invite_test machine native proxy terminal tokens trouble two_servers
 
 .PHONY: help demo test test-all check docs audit bench setup build down clean
 
@@ -25,10 +25,11 @@ test: setup build ## All checks, and all tests but the longest
 	$(MAKE) --no-print-directory check
 	cargo test --workspace --no-fail-fast
 
+test-all: export RCFED_TEST_ALL = 1
 test-all: setup build ## Also every combination, however long
 	$(MAKE) --no-print-directory check
-	RCFED_TEST_ALL=1 cargo test --workspace --no-fail-fast
-	RCFED_TEST_ALL=1 cargo test --no-fail-fast $(LONG:%=--test %) -- --ignored
+	cargo test --workspace --no-fail-fast
+	cargo test --no-fail-fast $(LONG:%=--test %) -- --ignored
 
 check: ## Format, lints, documentation, shell scripts
 	cargo fmt --all --check

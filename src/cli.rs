@@ -3,6 +3,7 @@
 //! The types here are the only source of help, manual page and completions.
 
 pub mod admin;
+pub mod apex;
 pub mod apply;
 pub mod doctor;
 pub mod init;
@@ -114,6 +115,7 @@ pub enum Command {
     Doctor(doctor::DoctorArgs),
     Logs(logs::LogsArgs),
     Admin(admin::AdminArgs),
+    Apex(apex::ApexArgs),
     Tokens(tokens::TokensArgs),
     InviteTest(invite_test::InviteTestArgs),
     Renew(renew::RenewArgs),
@@ -188,6 +190,7 @@ impl Command {
             Self::Doctor(args) => args.run(context).await,
             Self::Logs(args) => args.run(context).await,
             Self::Admin(args) => args.run(context).await,
+            Self::Apex(args) => args.run(context).await,
             Self::Tokens(args) => args.run(context).await,
             Self::InviteTest(args) => args.run(context).await,
             Self::Renew(args) => args.run(context).await,

@@ -7,6 +7,7 @@
 pub mod acme;
 pub mod adopt;
 pub mod answers;
+pub mod apex;
 pub mod apply;
 pub mod change;
 pub mod cli;

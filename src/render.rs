@@ -82,6 +82,11 @@ pub fn files(config: &Config, sizes: &Sizes) -> Result<Vec<Rendered>, RenderErro
     Ok(files)
 }
 
+/// Lines for the web site on the federated domain, where that is not this machine.
+pub fn apex(config: &Config, file: &'static str) -> Result<String, RenderError> {
+    context::Templates::new(config, &Sizes::for_memory(0, false))?.text(file)
+}
+
 /// The file with the authorities of [`crate::config::FederationConfig::ca`], in the directories of those who read it.
 pub(crate) const AUTHORITIES: &str = "federation-ca.pem";
 

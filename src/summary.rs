@@ -1,5 +1,6 @@
 //! The last words of a successful run: where to go, who to be, what to do next. Pure, except for [`summary`].
 
+use crate::apex;
 use crate::config::{Apex, Config};
 use crate::error::Result;
 use crate::layout;
@@ -79,26 +80,30 @@ fn text(config: &Config, password: &Shown, verdict: Option<&Verdict>) -> String 
 
 /// What the web site on the federated domain answers, or has to.
 fn forwarded(config: &Config, valid: bool) -> Vec<String> {
-    let (site, matrix, homeserver) = (&config.names.federated, &config.names.matrix, config.profile.has_homeserver());
-    let what = if homeserver { "these two addresses" } else { "this address" };
+    let (site, matrix) = (&config.names.federated, &config.names.matrix);
+    let documents = apex::documents(config);
+    let these = if documents.len() == 1 { "this address" } else { "these two addresses" };
     let intro = match valid {
-        true => format!("The web site on {site} answers {what}; it must go on doing so:"),
-        false => format!("The web site on {site} must answer {what}, or nobody finds this server:"),
+        true => format!("The web site on {site} answers {these}; it must go on doing so:"),
+        false => format!("The web site on {site} must answer {these}, or nobody finds this server:"),
     };
-    let mut lines = vec![
-        String::new(),
-        intro,
-        format!("  https://{site}/.well-known/matrix/server  {{\"m.server\":\"{matrix}:443\"}}"),
-    ];
-    // Without a homeserver there is nothing that a Matrix client could use.
-    lines.extend(homeserver.then(|| {
-        format!(
-            "  https://{site}/.well-known/matrix/client  {{\"m.homeserver\":{{\"base_url\":\"https://{matrix}\"}}}}"
-        )
-    }));
+    let mut lines = vec![String::new(), intro];
+    lines.extend(documents.iter().map(|document| format!("  https://{site}{}  {}", document.path, document.body)));
+    if config.profile.has_homeserver() {
+        lines.push(format!(
+            "Other Rocket.Chats ask https://{site}/_matrix/client/*/register/available whether somebody exists;"
+        ));
+        lines.push(format!("pass it on to https://{matrix}, or they are told that nobody can say."));
+    }
+    lines.push("Ready lines for the site: `rcfed apex nginx` (or apache, caddy, static, cloudflare).".into());
     if !valid {
-        let again = if homeserver { "asks Rocket.Chat to check again" } else { "looks at it again" };
+        let again =
+            if config.profile.has_homeserver() { "asks Rocket.Chat to check again" } else { "looks at it again" };
         lines.push(format!("Then run `sudo rcfed apply`, which {again}."));
+        lines.push(
+            "Until then this works: Rocket.Chat for its own people. This does not: any contact with other servers."
+                .into(),
+        );
     }
     lines
 }

@@ -82,7 +82,7 @@ fn an_invite_from_outside_reaches_the_bridge_once_and_a_stopped_relay_is_an_erro
 
     // New tokens, and the way from outside still leads to the bridge.
     tokens::rotated(&bed);
-    assert_eq!(Invite::new(&bed, "5", "ada").send(&bed, "matrix.fed.test").0, 200);
+    assert_eq!(Invite::new("5", "ada").send(&bed, "matrix.fed.test").0, 200);
     until(&bed, "the bridge has the fourth", || deliveries(&bed).len() == 1);
     // The way out, to a server that does not exist.
     let run = bed.rcfed(&["invite-test", "@bob:nowhere.test"]);

@@ -160,7 +160,13 @@ fn gather(verbosity: Verbosity, lookups: impl FnOnce() -> Lookups) -> (Gathered,
     let root = std::env::var_os("RCFED_ROOT").unwrap().into();
     let host = Host { root, docker: String::new(), nameserver: None, metadata: None };
     let context = Context { host: host.clone(), ui: Ui::new(verbosity), input: Input::default() };
-    let args = InitArgs { answers: None, wait_for_dns: None, no_rehearsal: false, flags: AnswerFlags::default() };
+    let args = InitArgs {
+        answers: None,
+        wait_for_dns: None,
+        wait_for_apex: None,
+        no_rehearsal: false,
+        flags: AnswerFlags::default(),
+    };
     let runtime = tokio::runtime::Runtime::new().unwrap();
     (runtime.block_on(async { args.gather(&context, |_| lookups()).await }).unwrap(), host)
 }

@@ -16,19 +16,22 @@ pub use wizard::{Lookup, Lookups};
 use super::Context;
 use crate::adopt;
 use crate::answers::{AnswerFlags, Answers, Key, Source, Value};
+use crate::apex;
 use crate::clock;
 use crate::compat;
-use crate::config::{Config, Mode};
+use crate::config::{Apex, Config, Mode};
 use crate::deploy::{Manner, begin, deploy, need_root};
 use crate::deployment;
+use crate::dns::Patience;
 use crate::error::{Error, Explain, Result};
 use crate::host::{Host, fs};
 use crate::layout;
+use crate::machine::{self, Machine};
 use crate::receipt::{self, Receipt, Undo};
 use crate::relay_image;
 use crate::rocketchat::license::{self, LicenseError};
 use crate::secrets::Secret;
-use crate::step::file;
+use crate::step::{Verdict, file};
 use crate::ui::prompt;
 
 /// Ask, show the plan, and set everything up
@@ -52,6 +55,15 @@ pub struct InitArgs {
         value_parser = clap::value_parser!(u64).range(1..=1440)
     )]
     pub wait_for_dns: Option<u64>,
+    /// If the federated domain is another web site, wait in the end until it answers, at most MINUTES [default: 30]
+    #[arg(
+        long,
+        value_name = "MINUTES",
+        num_args = 0..=1,
+        default_missing_value = "30",
+        value_parser = clap::value_parser!(u64).range(1..=1440)
+    )]
+    pub wait_for_apex: Option<u64>,
     /// Ask for the real certificate at once, without rehearsing at the staging authority
     #[arg(long)]
     pub no_rehearsal: bool,
@@ -75,6 +87,7 @@ impl InitArgs {
         // Nobody shall answer seven questions for nothing.
         need_root("init")?;
         let wait = self.wait_for_dns.map(|minutes| Duration::from_secs(minutes * 60));
+        let apex = self.wait_for_apex.map(|minutes| Duration::from_secs(minutes * 60));
         let lookups = |given: &Answers| Lookups::real(&context.host, given);
         let gathered = self.gather(&context, lookups).await?;
         relay_image::possible(gathered.config.profile)?;
@@ -88,7 +101,16 @@ impl InitArgs {
             gathered.record(&context.host, &receipt)?;
             gathered.write(&context.host)?;
         }
-        deploy(context.host, gathered.config, &context.ui, manner, "init").await?;
+        let config = gathered.config;
+        let waits = apex.filter(|_| config.names.apex == Apex::Elsewhere);
+        deploy(context.host.clone(), config.clone(), &context.ui, manner, "init").await?;
+        let Some(at_most) = waits else { return Ok(()) };
+        let machine = Machine::new(context.host.clone(), config.clone(), &machine::sizes(), context.ui.clone())?;
+        if Verdict::load(&machine)?.is_some_and(|verdict| verdict.federation == "valid") {
+            return Ok(());
+        }
+        apex::wait(&machine, Patience { at_most, ..Patience::default() }).await?;
+        deploy(context.host, config, &context.ui, manner, "init").await?;
         Ok(())
     }
 

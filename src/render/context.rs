@@ -7,6 +7,7 @@ use serde_json::json;
 use tera::{Context, Kwargs, State, Tera};
 
 use super::{RenderError, gateway, mark_table};
+use crate::apex;
 use crate::compat;
 use crate::config::{Config, Existing, Profile, Proxy};
 use crate::matrix::refusal;
@@ -45,7 +46,12 @@ impl Templates {
     }
 }
 
-const SOURCES: [(&str, &str); 17] = [
+const SOURCES: [(&str, &str); 22] = [
+    ("apex/Caddyfile", include_str!("../../templates/apex/Caddyfile")),
+    ("apex/apache.conf", include_str!("../../templates/apex/apache.conf")),
+    ("apex/cloudflare.js", include_str!("../../templates/apex/cloudflare.js")),
+    ("apex/nginx.conf", include_str!("../../templates/apex/nginx.conf")),
+    ("apex/static.sh", include_str!("../../templates/apex/static.sh")),
     ("gateway/challenge.conf", include_str!("../../templates/gateway/challenge.conf")),
     ("gateway/cors.conf", include_str!("../../templates/gateway/cors.conf")),
     ("gateway/http.conf", include_str!("../../templates/gateway/http.conf")),
@@ -75,6 +81,7 @@ fn values(config: &Config, sizes: &Sizes) -> serde_json::Value {
         "bridge_url": config.bridge(),
         "chat": names.chat,
         "chat_upstream": chat_upstream(config),
+        "client_document": document(config, "client"),
         "database": format!("postgresql://homeserver:{password}@postgres:5432/homeserver?sslmode=disable"),
         "db_connections": sizes.db_connections,
         "distant": matches!(config.rocketchat.existing, Some(Existing::Elsewhere { .. })),
@@ -99,6 +106,7 @@ fn values(config: &Config, sizes: &Sizes) -> serde_json::Value {
         "scheme": if proxied { "$rcfed_scheme" } else { "$scheme" },
         "secret": mark_table(),
         "served": names.served(),
+        "server_document": document(config, "server"),
         "sites": gateway::sites(config),
         "synapse": synapse,
         "version_refused": refusal::version("VERSION"),
@@ -113,6 +121,12 @@ fn chat_upstream(config: &Config) -> &str {
         Some(Existing::Elsewhere { url, .. }) => url.trim_start_matches("http://"),
         _ => "rocketchat:3000",
     }
+}
+
+/// A document that another web site serves; empty if this deployment has none of the kind.
+fn document(config: &Config, which: &str) -> String {
+    let found = apex::documents(config).into_iter().find(|document| document.path.ends_with(which));
+    found.map(|document| document.body).unwrap_or_default()
 }
 
 /// What Dendrite denies by default, without the holes. What is denied cannot be allowed again, so a network that is to

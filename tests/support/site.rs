@@ -31,10 +31,11 @@ pub fn serve(bed: &Bed, name: &str, printed: &str) -> Server {
 }
 
 /// Key and certificate, by the bed's own authority.
-fn certificate(bed: &Bed, name: &str) -> (PathBuf, PathBuf) {
+pub fn certificate(bed: &Bed, name: &str) -> (PathBuf, PathBuf) {
     let state = PathBuf::from(bed.value("RCFED_STATE"));
     let at = |file: &str| state.join(file);
-    let (key, request, chain) = (at("site.key"), at("site.csr"), at("site.crt"));
+    let of = |kind: &str| state.join(format!("site-{name}.{kind}"));
+    let (key, request, chain) = (of("key"), of("csr"), of("crt"));
     let openssl = |words: &[&str]| {
         let output = Command::new("openssl").args(words).output().expect("openssl");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -42,7 +43,7 @@ fn certificate(bed: &Bed, name: &str) -> (PathBuf, PathBuf) {
     let text = |path: &PathBuf| path.to_str().unwrap().to_owned();
     let (key_, request_, chain_) = (text(&key), text(&request), text(&chain));
     let (ca, ca_key, conf) = (text(&at("pki/ca.crt")), text(&at("pki/ca.key")), text(&at("pki/openssl.cnf")));
-    let san = text(&at("site.ext"));
+    let san = text(&of("ext"));
     std::fs::write(&san, format!("subjectAltName=DNS:{name}\nextendedKeyUsage=serverAuth\n")).unwrap();
     let curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
     let subject = format!("/CN={name}");

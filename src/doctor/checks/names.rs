@@ -1,11 +1,14 @@
 //! Names: what DNS says of them, and the two documents by which others find the homeserver.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::super::Site;
 use super::super::check::{Check, Doc, Place, always, with_certificate, with_homeserver};
+use crate::apex::{self, Available};
 use crate::config::{Apex, Config, Service};
 use crate::dns::{self, Expected, Lookup};
 use crate::finding::Finding;
@@ -75,6 +78,21 @@ pub(super) const CHECKS: &[Check] = &[
             source: "Matrix client-server API, well-known URIs.",
         },
     },
+    Check {
+        id: "wellknown.available",
+        place: Place::Wellknown,
+        applies: |config| config.names.apex == Apex::Elsewhere && with_homeserver(config),
+        needs: &[],
+        limit: 10,
+        run: |site| Box::pin(async move { vec![available(&site).await] }),
+        doc: Doc {
+            what: "Whether the web site on the federated domain passes on the question whether somebody exists.",
+            why: "Other Rocket.Chats ask the federated domain itself, without looking for its delegate.",
+            fails: "Other Rocket.Chats cannot verify anybody here; people there have to decide whether to write nevertheless.",
+            fix: "Put the lines of `rcfed apex` into that site. A host that can neither pass on nor redirect cannot answer.",
+            source: "Rocket.Chat's `federation/matrixIds.verify`; docs/apex-elsewhere.md.",
+        },
+    },
 ];
 
 /// Whether this machine's gateway answers for the federated domain over TLS.
@@ -108,6 +126,9 @@ async fn records(site: Arc<Site>, id: &'static str) -> Vec<Finding> {
     found.into_iter().map(cached).collect()
 }
 
+/// Less than the check's own limit, so that it can say why.
+const LOOK: Duration = Duration::from_secs(8);
+
 /// The time for which others may keep what they saw.
 const KEPT: &str =
     "other servers may believe a wrong answer for up to 48 hours after it was put right, and a failure for one hour";
@@ -120,6 +141,29 @@ async fn server(site: &Site) -> Finding {
 async fn client(site: &Site) -> Finding {
     let base = format!("https://{}", site.machine.config.names.matrix);
     document(site, "wellknown.client", "client", "/m.homeserver/base_url", &base).await
+}
+
+async fn available(site: &Site) -> Finding {
+    const ID: &str = "wellknown.available";
+    let (config, name) = (&site.machine.config, site.machine.config.names.federated.as_str());
+    let eyes = match apex::eyes(&site.machine) {
+        Ok(eyes) => eyes,
+        Err(error) => return Finding::unknown(ID, name, error.message()),
+    };
+    match apex::available(config, &eyes, Instant::now() + LOOK).await {
+        Available::Answered => Finding::ok(ID, name, "says whether somebody exists"),
+        Available::NotAnswered(seen) => Finding::warn(
+            ID,
+            name,
+            "does not say whether somebody exists, which other Rocket.Chats ask it",
+        )
+        .seen(seen)
+        .remedy(format!(
+            "pass https://{name}/_matrix/client/*/register/available on to https://{}: ready lines for nginx by \
+                     `rcfed apex nginx`, and likewise for apache, caddy, static and cloudflare",
+            config.names.matrix
+        )),
+    }
 }
 
 async fn document(site: &Site, id: &'static str, which: &str, pointer: &str, wanted: &str) -> Finding {

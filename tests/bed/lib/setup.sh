@@ -11,13 +11,16 @@ PACKAGES=(
     debootstrap apt-utils time
     shellcheck
 )
+# Web servers that only the long tests need.
+LONG_PACKAGES=(apache2-bin caddy)
 SYNAPSE_VERSION=1.163.2
 SYNAPSE_DIR=$STATE/cache/synapse-$SYNAPSE_VERSION
 PYTHON=/usr/bin/python3 # the system's: it goes into the image
 
 packages_missing() {
-    local package
-    for package in "${PACKAGES[@]}"; do
+    local package wanted=("${PACKAGES[@]}")
+    [ -z "${RCFED_TEST_ALL-}" ] || wanted+=("${LONG_PACKAGES[@]}")
+    for package in "${wanted[@]}"; do
         # Docker's own packages do as well, and would be driven out by Debian's.
         [ "$package" != docker.io ] || [ ! -x /usr/bin/dockerd ] || continue
         [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || echo "$package"

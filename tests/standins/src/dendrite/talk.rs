@@ -52,7 +52,7 @@ pub(super) async fn leave(server: &Server, request: &Request, room: &str) -> Out
         Err(refused) => return Ok(refused),
     };
     let members = server.database.members(room).await?;
-    let create = own_rooms::content(server, room, "m.room.create").await;
+    let create = own_rooms::content(server, room, "m.room.create", "").await;
     if !matches!(create, Ok(Some(_))) {
         // Of a room of another server there is nothing but the invite. It is retired, whatever that server says to it.
         if members.iter().any(|(user, membership)| *user == who.user && membership == "invite") {
@@ -132,7 +132,7 @@ async fn about(
         Ok(who) => who.user,
         Err(refused) => return Ok(Err(refused)),
     };
-    let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+    let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap_or_default();
     let Some(user) = body["user_id"].as_str().filter(|user| !user.is_empty()) else {
         return Ok(Err(refusal(400, "M_BAD_JSON", "missing user_id")));
     };
@@ -155,7 +155,7 @@ pub(super) async fn say(server: &Server, request: &Request, room: &str, kind: &s
     let members = server.database.members(room).await?;
     if !members.iter().any(|(user, membership)| *user == who.user && membership == "join") {
         // A room that is not known, one of which there is an invite, one that is here.
-        let here = matches!(own_rooms::content(server, room, "m.room.create").await, Ok(Some(_)));
+        let here = matches!(own_rooms::content(server, room, "m.room.create", "").await, Ok(Some(_)));
         return Ok(match (members.is_empty(), here) {
             (true, _) => {
                 let text = format!("QueryRoomVersionForRoom: missing room info for room {room}");
