@@ -8,10 +8,7 @@ export CARGO_BUILD_TARGET ?= x86_64-unknown-linux-musl
 export CARGO_TERM_PROGRESS_WHEN ?= never
 export INSTA_UPDATE ?= no
 BED := tests/bed/bed
-SCRIPTS = install.sh .ci/run tests/demo $(BED) $(wildcard tests/bed/lib/*.sh tests/bed/images/*.sh tests/bed/images/*/*.sh) tests/bed/images/shared/gosu
-
-# Tests that boot whole machines or wait for time-outs.
-LONG = apex change deployment engine faults invite_test machine native proxy terminal tokens trouble two_servers
+SCRIPTS = install.sh .ci/run tests/all tests/demo $(BED) $(wildcard tests/bed/lib/*.sh tests/bed/images/*.sh tests/bed/images/*/*.sh) tests/bed/images/shared/gosu
 
 .PHONY: help demo test test-all check docs audit bench setup build down clean
 
@@ -23,13 +20,12 @@ demo: setup build ## Set up everything and run a real `rcfed init` on the bed
 
 test: setup build ## All checks, and all tests but the longest
 	$(MAKE) --no-print-directory check
-	cargo test --workspace --no-fail-fast
+	tests/all
 
 test-all: export RCFED_TEST_ALL = 1
 test-all: setup build ## Also every combination, however long
 	$(MAKE) --no-print-directory check
-	cargo test --workspace --no-fail-fast
-	cargo test --no-fail-fast $(LONG:%=--test %) -- --ignored
+	tests/all
 
 check: ## Format, lints, documentation, shell scripts
 	cargo fmt --all --check

@@ -64,6 +64,9 @@ fn a_container_is_taken_as_it_is_and_given_back_as_it_was() {
 /// All before anything is touched.
 #[test]
 fn what_cannot_be_taken_is_refused() {
+    if !all() {
+        return;
+    }
     let Some(bed) = Bed::up() else { return };
     let refused = |theirs: &Theirs, line: &str, said: &str| {
         let answers = theirs.answers("dendrite", line);
