@@ -19,12 +19,10 @@ demo: setup build ## Set up everything and run a real `rcfed init` on the bed
 	tests/demo
 
 test: setup build ## All checks, and all tests but the longest
-	$(MAKE) --no-print-directory check
 	tests/all
 
 test-all: export RCFED_TEST_ALL = 1
 test-all: setup build ## Also every combination, however long
-	$(MAKE) --no-print-directory check
 	tests/all
 
 check: ## Format, lints, documentation, shell scripts
