@@ -18,11 +18,11 @@ help: ## Say what there is
 demo: setup build ## Set up everything and run a real `rcfed init` on the bed
 	tests/demo
 
-test: setup build ## All checks, and all tests but the longest
+test: setup ## All checks, and all tests but the longest
 	tests/all
 
 test-all: export RCFED_TEST_ALL = 1
-test-all: setup build ## Also every combination, however long
+test-all: setup ## Also every combination, however long
 	tests/all
 
 check: ## Format, lints, documentation, shell scripts
