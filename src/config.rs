@@ -191,12 +191,49 @@ pub struct RocketchatConfig {
     pub registration_token_file: Option<PathBuf>,
     /// A file with a licence (needed by [`Profile::Native`]).
     pub license_file: Option<PathBuf>,
-    /// Asked instead of `https://federationtester.matrix.org`; a URL without a final slash.
-    pub federation_tester: Option<String>,
+    /// Asked instead of `https://federationtester.matrix.org`.
+    pub federation_tester: Option<Tester>,
     /// The Rocket.Chat that runs already, where rcfed does not run one.
     pub existing: Option<Existing>,
     /// The homeserver it federates with now may be given up, and with it its rooms.
     pub replace_homeserver: bool,
+}
+
+/// Who tells Rocket.Chat whether other servers find this one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tester {
+    /// Somebody else, by a URL without a final slash.
+    At(String),
+    /// The relay of this deployment: a network without a way out has nobody else.
+    Own,
+}
+
+impl Tester {
+    /// The answer that stands for [`Tester::Own`].
+    pub const OWN: &str = "self";
+
+    /// As it is answered.
+    pub fn answer(&self) -> &str {
+        match self {
+            Self::At(url) => url,
+            Self::Own => Self::OWN,
+        }
+    }
+
+    /// Where Rocket.Chat asks.
+    pub fn url(&self) -> &str {
+        match self {
+            Self::At(url) => url,
+            Self::Own => "http://relay:8080",
+        }
+    }
+}
+
+impl RocketchatConfig {
+    /// Whether this deployment is its own witness.
+    pub fn certifies_itself(&self) -> bool {
+        self.federation_tester == Some(Tester::Own)
+    }
 }
 
 /// A Rocket.Chat that somebody else runs, with its MongoDB.

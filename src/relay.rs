@@ -16,6 +16,7 @@ mod answer;
 mod config;
 mod confirm;
 mod deliver;
+mod federation_ok;
 mod forward;
 mod health;
 mod index;

@@ -62,8 +62,12 @@ pub fn files(config: &Config, sizes: &Sizes) -> Result<Vec<Rendered>, RenderErro
     }
     if let Some(ca) = &config.federation.ca {
         // Rocket.Chat too asks other servers, whether a user exists there.
-        let readers = [Service::Homeserver, Service::Rocketchat];
-        let readers = readers.into_iter().filter(|s| config.profile.has_homeserver() || *s == Service::Rocketchat);
+        let reads = |service: &Service| match service {
+            Service::Relay => config.rocketchat.certifies_itself(),
+            Service::Homeserver => config.profile.has_homeserver(),
+            _ => true,
+        };
+        let readers = [Service::Homeserver, Service::Relay, Service::Rocketchat].into_iter().filter(reads);
         files.extend(readers.map(|service| plain(service, AUTHORITIES, ca.pem.clone())));
     }
     if config.profile == Profile::Dendrite {

@@ -22,9 +22,13 @@ fn an_invite_from_outside_reaches_the_bridge_once_and_a_stopped_relay_is_an_erro
     let answers = bed.answers("dendrite", "federate_with = [\"remote.test\"]");
     let text = std::fs::read_to_string(&answers).unwrap();
     let bundle = bed.value("SSL_CERT_FILE");
+    // In a network of its own nobody can look from outside.
+    let text = text.replace(&bed.value("FEDERATION_TESTER_HOST"), "self");
     std::fs::write(&answers, format!("{text}[federation]\nca = \"{bundle}\"\n")).unwrap();
+    let init = bed.rcfed(&["init", "--answers", answers.to_str().unwrap(), "--yes", "--no-input"]).well();
+    assert!(init.stdout.contains("Federation     valid") && init.stdout.contains("self-certified"), "{}", init.stdout);
+    vouches_for_itself_alone(&bed);
     let _remote = remote(&bed);
-    bed.rcfed(&["init", "--answers", answers.to_str().unwrap(), "--yes", "--no-input"]).well();
     // The sync of the journal needs a volume that is the relay's own, and nothing else is writable.
     let mounts =
         bed.run(&["docker", "inspect", "-f", "{{json .Mounts}} {{.HostConfig.ReadonlyRootfs}}", "rcfed-relay"]);
@@ -177,6 +181,31 @@ fn canonical(value: &Value) -> String {
 fn secret(bed: &Bed, name: &str) -> String {
     let path = bed.root().join("var/lib/rcfed/secrets").join(name);
     std::fs::read_to_string(path).unwrap().trim().to_owned()
+}
+
+/// The relay in the place of a federation tester.
+fn vouches_for_itself_alone(bed: &Bed) {
+    let ask = |query: &str| {
+        let url = format!("http://relay:8080/api/federation-ok{query}");
+        bed.run(&["docker", "exec", "rcfed-gateway", "curl", "-sS", "-i", &url])
+    };
+    let good = ask("?server_name=fed.test");
+    assert!(good.starts_with("HTTP/1.1 200") && good.contains("x-rcfed-tester: self-certified"), "{good}");
+    assert!(good.ends_with("\r\n\r\nGOOD"), "{good}");
+    assert!(ask("?server_name=remote.test").starts_with("HTTP/1.1 403"));
+    assert!(ask("").starts_with("HTTP/1.1 400"));
+    let found = bed.rcfed(&["doctor", "--json", "--only", "rocketchat.verdict"]);
+    assert!(found.stdout.contains("by the word of this server's own relay alone"), "{}", found.stdout);
+    // Others would be sent to where nobody is.
+    bed.bed(&["dns", "set", "matrix.fed.test", "A", site::ADDRESS]);
+    bed.bed(&["dns", "del", "matrix.fed.test", "AAAA"]);
+    assert!(ask("?server_name=fed.test").ends_with("BAD"));
+    let log = logs(bed, "rcfed-relay");
+    bed.bed(&["dns", "reset"]);
+    assert!(log.contains("self-certified GOOD"), "{log}");
+    let cause = log.lines().rfind(|line| line.contains("self-certified BAD")).unwrap_or_else(|| panic!("{log}"));
+    println!("{cause}");
+    assert!(cause.contains("reach.server"), "{cause}");
 }
 
 /// A room of the bridge's bot: events that its homeserver wants to tell the bridge.

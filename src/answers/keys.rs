@@ -182,7 +182,7 @@ pub const KEYS: &[Entry] = &[
     row(Key::LicenseFile, "rocketchat.license_file", Kind::Path, "FILE", r#""/root/license""#,
         "File with a Rocket.Chat licence; the profile native needs one"),
     row(Key::FederationTester, "rocketchat.federation_tester", Kind::Text, "URL", r#""https://federationtester.matrix.org""#,
-        "Asked by Rocket.Chat instead of federationtester.matrix.org"),
+        "Asked by Rocket.Chat instead of federationtester.matrix.org; `self` is this server's own relay"),
     row(Key::ExistingContainer, "rocketchat.container", Kind::Text, "NAME", r#""rocketchat""#,
         "Container of a Rocket.Chat that runs here already: it is taken as it is, with its MongoDB"),
     row(Key::ExistingUrl, "rocketchat.url", Kind::Text, "URL", r#""http://10.0.0.5:3000""#,

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::values::{self, Refusal};
 use super::{
     AcmeConfig, Admin, Apex, Config, DoctorConfig, Existing, FederationConfig, LETSENCRYPT, LETSENCRYPT_STAGING, Names,
-    Profile, RocketchatConfig, Service,
+    Profile, RocketchatConfig, Service, Tester,
 };
 use crate::answers::{Answers, Key, Problem, Problems};
 use crate::compat;
@@ -60,7 +60,7 @@ impl Reader<'_> {
         let rocketchat = RocketchatConfig {
             registration_token_file: reader.path(Key::RegistrationTokenFile),
             license_file: reader.path(Key::LicenseFile),
-            federation_tester: reader.one(Key::FederationTester, values::federation_tester),
+            federation_tester: reader.federation_tester(profile),
             existing: reader.existing(profile),
             replace_homeserver: answers.flag(Key::ReplaceHomeserver).unwrap_or_default(),
         };
@@ -184,6 +184,25 @@ impl Reader<'_> {
             self.refuse(Key::PrivateNetworks, Refusal { why: why.into(), hint: "leave the answer out".into() });
         }
         FederationConfig { private_networks, ca: self.one(Key::FederationCa, |text| Authorities::read(text.as_ref())) }
+    }
+
+    /// A server may be its own witness only where nobody else can be one.
+    fn federation_tester(&mut self, profile: Option<Profile>) -> Option<Tester> {
+        let tester = self.one(Key::FederationTester, values::federation_tester)?;
+        let refusal = if tester != Tester::Own {
+            return Some(tester);
+        } else if profile.is_some_and(|profile| profile != Profile::Dendrite) {
+            ("only the profile dendrite has a relay, which would be the tester", "name a tester by its address")
+        } else if !self.answers.has(Key::FederationCa) {
+            (
+                "a server that vouches for itself is for networks with a certificate authority of their own",
+                "name that authority's file as `ca` below `[federation]`, or leave the answer out",
+            )
+        } else {
+            return Some(tester);
+        };
+        self.refuse(Key::FederationTester, Refusal { why: refusal.0.into(), hint: refusal.1.into() });
+        None
     }
 
     /// The Rocket.Chat that runs already; what is its owner's affair is refused.
@@ -421,6 +440,8 @@ mod tests {
             "federated_domain = \"example.org\"\nprofile = \"native\"\n[rocketchat]\nlicense_file = \"/l\"\n\
              [federation]\nprivate_networks = [\"10.0.0.0/8\"]"
                 .into(),
+            format!("{s}[rocketchat]\nfederation_tester = \"self\""),
+            format!("{s}profile = \"synapse\"\n[rocketchat]\nfederation_tester = \"self\""),
             format!("{s}[memory]\nrocketchat = 100\nmongodb = 4000000\ngateway = -5"),
             format!("{s}[rocketchat]\ncontainer = \"rocketchat\""),
             format!(

@@ -44,7 +44,7 @@ impl Config {
         put(Key::AdminPasswordFile, self.admin.password_file.as_ref().map(path));
         put(Key::RegistrationTokenFile, self.rocketchat.registration_token_file.as_ref().map(path));
         put(Key::LicenseFile, self.rocketchat.license_file.as_ref().map(path));
-        put(Key::FederationTester, self.rocketchat.federation_tester.as_deref().map(text));
+        put(Key::FederationTester, self.rocketchat.federation_tester.as_ref().map(|tester| text(tester.answer())));
         match &self.rocketchat.existing {
             None => {}
             Some(Existing::Container(name)) => put(Key::ExistingContainer, Some(text(name))),
@@ -108,6 +108,7 @@ mod tests {
     };
     use super::*;
     use crate::answers::Answers;
+    use crate::config::Tester;
     use crate::domain::{DomainName, Email, ImageRef, Username};
 
     fn name() -> impl Strategy<Value = DomainName> {
@@ -182,7 +183,7 @@ mod tests {
                     rocketchat: RocketchatConfig {
                         registration_token_file: token,
                         license_file: license.or((profile == Profile::Native).then(|| "/l".into())),
-                        federation_tester: tester,
+                        federation_tester: tester.map(Tester::At),
                         existing: None,
                         replace_homeserver: false,
                     },

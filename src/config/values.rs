@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use url::{Host, Url};
 
-use super::{Apex, Profile, Proxy, Service};
+use super::{Apex, Profile, Proxy, Service, Tester};
 use crate::answers::nearest;
 use crate::domain::{DomainError, DomainName, EmailError, ImageError, UsernameError};
 use crate::host::authorities::AuthoritiesError;
@@ -162,7 +162,10 @@ pub fn server(text: &str) -> Result<String, Refusal> {
 }
 
 /// Reads the federation tester's address: `https`, or `http` at an address or on this machine's own networks. No final slash.
-pub fn federation_tester(text: &str) -> Result<String, Refusal> {
+pub fn federation_tester(text: &str) -> Result<Tester, Refusal> {
+    if text == Tester::OWN {
+        return Ok(Tester::Own);
+    }
     let url = parse(text)?;
     let near = url.host().is_some_and(|host| is_near(&host));
     match url.scheme() {
@@ -179,7 +182,7 @@ pub fn federation_tester(text: &str) -> Result<String, Refusal> {
     if url.query().is_some() || url.fragment().is_some() {
         return Err(Refusal::new(format!("`{text}` has a part after `?` or `#`"), "give it without that part"));
     }
-    Ok(url.as_str().trim_end_matches('/').to_owned())
+    Ok(Tester::At(url.as_str().trim_end_matches('/').to_owned()))
 }
 
 /// Reads the name of a container that somebody else made.
@@ -333,7 +336,8 @@ mod tests {
             ("http://[fd00::1]:80", "http://[fd00::1]"),
             ("http://relay:9000", "http://relay:9000"),
         ] {
-            assert_eq!(federation_tester(text).unwrap(), kept);
+            assert_eq!(federation_tester(text).unwrap(), Tester::At(kept.into()));
         }
+        assert_eq!(federation_tester("self").unwrap(), Tester::Own);
     }
 }

@@ -79,7 +79,12 @@ const MOST_SERVERS: usize = 6;
 impl Lookup {
     /// Asks [`Host::nameserver`], or else the resolvers of `/etc/resolv.conf`.
     pub fn new(host: &Host) -> Self {
-        let resolvers = host.nameserver.map_or_else(system_resolvers, |server| vec![server]);
+        Self::at(host.nameserver)
+    }
+
+    /// Asks this resolver, or else those of `/etc/resolv.conf`.
+    pub fn at(resolver: Option<SocketAddr>) -> Self {
+        let resolvers = resolver.map_or_else(system_resolvers, |server| vec![server]);
         Self { resolvers, port: 53, each: Duration::from_secs(3), overall: Duration::from_secs(8) }
     }
 

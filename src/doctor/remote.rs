@@ -16,6 +16,7 @@ mod server;
 mod srv;
 mod tls;
 mod wellknown;
+mod witness;
 mod words;
 mod zones;
 
@@ -25,6 +26,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 pub use own::{Own, beside, blocked, see, wanted};
+pub use witness::witness;
 
 use super::check::{Doc, Place};
 use super::engine::{Ended, Outcome};

@@ -12,6 +12,7 @@ use super::pace::Pace;
 use super::queue::Bounds;
 use crate::error::Explain;
 use crate::host::fs;
+use crate::matrix::server_name::ServerName;
 use crate::secrets::Secret;
 
 /// What the relay needs to know; unknown keys are refused.
@@ -35,6 +36,8 @@ pub struct RelayConfig {
     /// Servers whose users may invite; all, if it is empty.
     #[serde(default)]
     pub federate_with: Vec<String>,
+    /// Whether it stands for a federation tester.
+    pub federation_ok: Option<Own>,
     /// How many invites may wait.
     #[serde(default = "queue_invites")]
     pub queue_invites: usize,
@@ -56,6 +59,19 @@ pub struct RelayConfig {
     /// How long the bridge may take to answer a ping. Not in the file.
     #[serde(skip, default = "ping_limit")]
     pub ping_limit: Duration,
+}
+
+/// The server that the relay vouches for.
+#[derive(Clone, Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Own {
+    /// Its name.
+    #[serde(deserialize_with = "server_name")]
+    pub server_name: ServerName,
+    /// The authorities that other servers of its network trust.
+    pub authorities: PathBuf,
+    /// Asked instead of the system's resolver.
+    pub resolver: Option<SocketAddr>,
 }
 
 impl RelayConfig {
@@ -157,6 +173,10 @@ impl<'de> Deserialize<'de> for Token {
         bearer.set_sensitive(true);
         Ok(Self { secret: Secret::new(text), bearer })
     }
+}
+
+fn server_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ServerName, D::Error> {
+    ServerName::parse(&String::deserialize(deserializer)?).map_err(D::Error::custom)
 }
 
 /// Says nothing of the value it refuses.

@@ -26,7 +26,7 @@ use super::config::Token;
 use super::health::{Told, health};
 use super::index::Kind;
 use super::queue::Queue;
-use super::{RelayConfig, RelayError, confirm, deliver, forward, invite, ping};
+use super::{RelayConfig, RelayError, confirm, deliver, federation_ok, forward, invite, ping};
 
 /// What every request needs.
 pub struct Relay {
@@ -40,6 +40,8 @@ pub struct Relay {
     /// Bytes of their bodies.
     pub memory: Arc<Semaphore>,
     pub told: Mutex<Told>,
+    /// Held during a look at this server.
+    pub looking: tokio::sync::Mutex<()>,
 }
 
 impl Relay {
@@ -52,6 +54,7 @@ impl Relay {
             invites: Arc::new(Semaphore::new(INVITES)),
             memory: Arc::new(Semaphore::new(MEMORY)),
             told: Mutex::default(),
+            looking: tokio::sync::Mutex::default(),
         }
     }
 
@@ -217,6 +220,9 @@ async fn route(relay: Arc<Relay>, request: Request<Incoming>) -> Answer {
     match (request.method(), pinged) {
         (&Method::GET | &Method::HEAD, None) if path == HEALTH => health(&relay),
         (_, None) if path == HEALTH => unrecognized(true),
+        (&Method::GET, None) if path == OK => {
+            federation_ok::federation_ok(&relay, request.uri().query().unwrap_or_default()).await
+        }
         (&Method::POST, Some(id)) if !id.contains('/') => ping::ping(&relay, id, request).await,
         (_, Some(id)) if !id.contains('/') => unrecognized(true),
         _ if path.starts_with(INVITE[0]) || path.starts_with(INVITE[1]) => invite::invite(relay, request).await,
@@ -231,6 +237,7 @@ pub fn say(line: &str) {
 }
 
 const HEALTH: &str = "/health";
+const OK: &str = "/api/federation-ok";
 const PING_START: &str = "/_matrix/client/v1/appservice/";
 const PING_END: &str = "/ping";
 const INVITE: [&str; 2] = ["/_matrix/federation/v1/invite/", "/_matrix/federation/v2/invite/"];

@@ -78,7 +78,9 @@ fn values(config: &Config, sizes: &Sizes) -> serde_json::Value {
     let password = SecretName::PostgresHomeserver.mark();
     json!({
         "appservice_url": if dendrite { "http://relay:8080" } else { config.bridge() },
+        "authorities": format!("{}/{}", crate::layout::MOUNT, super::AUTHORITIES),
         "bridge_url": config.bridge(),
+        "certify": config.rocketchat.certifies_itself(),
         "chat": names.chat,
         "chat_upstream": chat_upstream(config),
         "client_document": document(config, "client"),

@@ -54,7 +54,7 @@ pub fn rocketchat_env(config: &Config, sizes: &Sizes) -> BTreeMap<String, String
     // Dendrite sends app services no typing notices.
     federation("enable_ephemeral_events", if config.profile == Profile::Synapse { "true" } else { "false" });
     if let Some(tester) = &config.rocketchat.federation_tester {
-        set("FEDERATION_TESTER_HOST", tester.clone());
+        set("FEDERATION_TESTER_HOST", tester.url().into());
     }
     env
 }

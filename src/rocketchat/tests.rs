@@ -8,6 +8,7 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::config::Tester;
 use crate::error::Explain;
 use crate::loopback;
 
@@ -254,7 +255,7 @@ async fn every_error_has_its_sentence_and_hint() {
 
     let unknown_setting: Script = |_, path, _| path.contains("/settings/").then(|| (400, json!({ "success": false })));
     let (client, _) = logged_in(unknown_setting).await;
-    writeln!(table, "{}", told(client.verify_federation().await.unwrap_err())).unwrap();
+    writeln!(table, "{}", told(client.verify_federation(None).await.unwrap_err())).unwrap();
     insta::assert_snapshot!(table.replace("127.0.0.1", "172.18.0.5"));
 }
 
@@ -268,7 +269,10 @@ async fn nobody_there() {
 
 /// The report of `federation/configuration.verify` with these two halves.
 macro_rules! verdict_of {
-    ($status:literal, $appservice:tt, $outside:tt) => {{
+    ($status:literal, $appservice:tt, $outside:tt) => {
+        verdict_of!($status, $appservice, $outside, None)
+    };
+    ($status:literal, $appservice:tt, $outside:tt, $tester:expr) => {{
         let script: Script = |_, path, body| {
             let ok = json!($appservice)["ok"] == true && json!($outside)["ok"] == true;
             match path {
@@ -289,7 +293,7 @@ macro_rules! verdict_of {
             }
         };
         let (client, _) = logged_in(script).await;
-        let verdict = client.verify_federation().await.unwrap();
+        let verdict = client.verify_federation($tester).await.unwrap();
         format!("valid: {}\n{}\n  hint: {}", verdict.valid, verdict.words, verdict.hint().unwrap_or("-"))
     }};
 }
@@ -309,6 +313,9 @@ async fn every_verdict_in_words() {
         verdict_of!("Invalid", { "ok": true, "roundTrip": { "durationMs": 3 } }, { "ok": false }),
         verdict_of!("Invalid", { "ok": true, "roundTrip": { "durationMs": 3 } }, { "ok": false, "error": "fetch failed" }),
         verdict_of!("Invalid", { "ok": false, "error": "Operation timed out" }, { "ok": false }),
+        verdict_of!("Valid", { "ok": true, "roundTrip": { "durationMs": 12 } }, { "ok": true }, Some(&Tester::Own)),
+        verdict_of!("Invalid", { "ok": true, "roundTrip": { "durationMs": 12 } }, { "ok": false }, Some(&Tester::Own)),
+        verdict_of!("Invalid", { "ok": true, "roundTrip": { "durationMs": 12 } }, { "ok": false, "error": "fetch failed" }, Some(&Tester::Own)),
     ];
     insta::assert_snapshot!(said.join("\n"));
 }

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::transport::Call;
 use super::{Client, RestError};
+use crate::config::Tester;
 
 /// What Rocket.Chat thinks of its federation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +57,8 @@ type Report = (Result<Duration, Problem>, Result<(), Problem>);
 
 impl Client {
     /// Lets Rocket.Chat check its federation and tells what it found. Needs an administrator's token.
-    pub async fn verify_federation(&self) -> Result<Verdict, RestError> {
+    /// `tester` is who it was told to ask.
+    pub async fn verify_federation(&self, tester: Option<&Tester>) -> Result<Verdict, RestError> {
         let press = Call::post("check its federation", &format!("settings/{BUTTON}"));
         let press = press.body(serde_json::json!({ "execute": true })).second_factor().limit(CHECK_LIMIT);
         match self.call(press).await {
@@ -64,26 +66,27 @@ impl Client {
             Ok(_) | Err(RestError::Refused { .. }) => {}
             Err(error) => return Err(error),
         }
-        let (ping, reachability) = self.federation_report().await?;
+        let (ping, reachability) = self.federation_report(tester).await?;
         let valid = self.becomes_valid(ping.is_ok() && reachability.is_ok()).await?;
-        let words = tell(valid, &ping, &reachability);
+        let words = tell(valid, &ping, &reachability, tester);
         Ok(Verdict { valid, ping, reachability, words })
     }
 
     /// The verdict Rocket.Chat has stored, and what a look finds now; changes nothing. Needs an administrator's token.
-    pub async fn look_at_federation(&self) -> Result<Verdict, RestError> {
-        let (ping, reachability) = self.federation_report().await?;
+    /// `tester` is who it was told to ask.
+    pub async fn look_at_federation(&self, tester: Option<&Tester>) -> Result<Verdict, RestError> {
+        let (ping, reachability) = self.federation_report(tester).await?;
         let valid = match self.setting(STATUS).await {
             Ok(value) => value == "Valid",
             // Hidden in some versions: then the report is all there is.
             Err(RestError::Refused { .. }) => ping.is_ok() && reachability.is_ok(),
             Err(error) => return Err(error),
         };
-        let words = tell(valid, &ping, &reachability);
+        let words = tell(valid, &ping, &reachability, tester);
         Ok(Verdict { valid, ping, reachability, words })
     }
 
-    async fn federation_report(&self) -> Result<Report, RestError> {
+    async fn federation_report(&self, tester: Option<&Tester>) -> Result<Report, RestError> {
         let report = Call::get("tell the result of its check", "federation/configuration.verify").limit(CHECK_LIMIT);
         let report = match self.call_or_400(report).await {
             Err(RestError::Unexpected { status: 404, .. }) => return Err(RestError::NoVerification),
@@ -92,7 +95,7 @@ impl Client {
         let (Some(ping), Some(outside)) = (report.get("appservice"), report.get("externalReachability")) else {
             return Err(RestError::NoVerification);
         };
-        Ok((read_ping(ping), read_reachability(outside)))
+        Ok((read_ping(ping), read_reachability(outside, tester)))
     }
 
     /// Reads the stored status, which follows the button with a small delay.
@@ -162,12 +165,23 @@ fn ping_problem(said: &str) -> Problem {
     Problem { text: with_own_words(text, said), hint: hint.into() }
 }
 
-fn read_reachability(half: &Value) -> Result<(), Problem> {
+fn read_reachability(half: &Value, tester: Option<&Tester>) -> Result<(), Problem> {
     if half.get("ok") == Some(&Value::Bool(true)) {
         return Ok(());
     }
     let said = half.get("error").and_then(Value::as_str).unwrap_or_default();
-    let (text, hint) = if said.is_empty() {
+    let (text, hint) = if tester == Some(&Tester::Own) {
+        let text = match said.is_empty() {
+            true => {
+                "this server's own relay, which is asked instead of a federation tester, did not reach it by its public names"
+            }
+            false => "Rocket.Chat could not ask this server's own relay, which stands for a federation tester",
+        };
+        (
+            text,
+            "`sudo rcfed logs relay` says what it saw, and `sudo rcfed doctor` the cause; then run `sudo rcfed apply`",
+        )
+    } else if said.is_empty() {
         (
             "the federation tester could not reach this server from outside",
             "look from another machine whether `/.well-known/matrix/server` of the federated domain answers over HTTPS, \
@@ -187,12 +201,20 @@ fn with_own_words(text: &str, said: &str) -> String {
     if said.is_empty() { text.into() } else { format!("{text} (it says: {})", said.trim()) }
 }
 
-fn tell(valid: bool, ping: &Result<Duration, Problem>, reachability: &Result<(), Problem>) -> String {
+fn tell(
+    valid: bool,
+    ping: &Result<Duration, Problem>,
+    reachability: &Result<(), Problem>,
+    tester: Option<&Tester>,
+) -> String {
+    let found = match tester {
+        Some(Tester::Own) => "this server's own relay found it (self-certified: nobody else has looked)",
+        _ => "the federation tester found this server",
+    };
     match (valid, ping, reachability) {
-        (true, Ok(trip), Ok(())) => format!(
-            "Rocket.Chat federates: the bridge's ping came back in {} ms, and the federation tester found this server",
-            trip.as_millis()
-        ),
+        (true, Ok(trip), Ok(())) => {
+            format!("Rocket.Chat federates: the bridge's ping came back in {} ms, and {found}", trip.as_millis())
+        }
         (false, Ok(_), Ok(())) => "Rocket.Chat found nothing wrong, yet still calls its federation invalid".into(),
         (true, _, _) => format!("Rocket.Chat federates, although {}", problems(ping, reachability)),
         (false, Ok(_), Err(_)) | (false, Err(_), Ok(())) => {

@@ -97,7 +97,8 @@ pub(super) async fn apply(machine: &Machine, task: &Task) -> Result<String> {
     task.note("asking the homeserver who the bridge is");
     whoami(machine).await?;
     task.note("Rocket.Chat checks its federation");
-    let seen = match client.verify_federation().await {
+    let tester = machine.config.rocketchat.federation_tester.as_ref();
+    let seen = match client.verify_federation(tester).await {
         // Older than 6.12, it asks nobody before it federates.
         Err(RestError::NoVerification) if existing => {
             verdict.words = "Rocket.Chat has its settings; this version has no check of its own".into();

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use rcfed::config::{Existing, Profile, Proxy, Service};
+use rcfed::config::{Existing, Profile, Proxy, Service, Tester};
 use rcfed::host::authorities::Authorities;
 use rcfed::render::{Phase, Rendered, redact, rocketchat_env, secrets_in};
 use rcfed::sizes::Sizes;
@@ -56,7 +56,7 @@ fn the_environment_of_rocketchat() {
         let mut config = config(profile, NAMES[0], Proxy::Gateway);
         config.rocketchat.registration_token_file = Some("/root/token".into());
         config.rocketchat.license_file = Some("/root/license".into());
-        config.rocketchat.federation_tester = Some("https://tester.example.org".into());
+        config.rocketchat.federation_tester = Some(Tester::At("https://tester.example.org".into()));
         let sizes = Sizes::for_memory(2048, false);
         writeln!(shown, "## {}", profile.name()).unwrap();
         for (name, value) in rocketchat_env(&config, &sizes) {
@@ -104,6 +104,18 @@ fn a_federation_that_is_not_the_public_internet() {
         }
     }
     insta::assert_snapshot!(shown);
+}
+
+/// A deployment that vouches for itself: what Rocket.Chat asks, and what the relay needs for its answer.
+#[test]
+fn a_federation_without_a_tester() {
+    let mut config = config(Profile::Dendrite, NAMES[0], Proxy::Gateway);
+    config.federation.ca = Some(Authorities { path: "/root/ca.pem".into(), pem: "<certificates>\n".into() });
+    let before = files(&config, false);
+    config.rocketchat.federation_tester = Some(Tester::Own);
+    let env = rocketchat_env(&config, &Sizes::for_memory(2048, false));
+    assert_eq!(env["FEDERATION_TESTER_HOST"], "http://relay:8080");
+    insta::assert_snapshot!(show(&different(files(&config, false), &before)));
 }
 
 /// A container that has the file mounted has to be started anew once its content changes.

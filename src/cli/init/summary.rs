@@ -142,6 +142,11 @@ fn honest(config: &Config) -> Vec<String> {
             );
         }
     }
+    if config.rocketchat.certifies_itself() {
+        points.push(
+            "Rocket.Chat believes this server's own relay that other servers reach it: nobody outside looks.".into(),
+        );
+    }
     let end = compat::end_of_life(config.profile).filter(|_| config.rocketchat.existing.is_none());
     if let Some(end) = end {
         points
@@ -194,10 +199,13 @@ mod tests {
             "federated_domain = \"example.org\"\n[admin]\npassword_file = \"/root/password\"\n\
              [rocketchat]\nurl = \"http://10.0.0.5:3000\"\nbridge_url = \"http://10.0.0.5:3300\"",
         ];
-        let texts = files.map(|text| {
+        let config = |text| {
             let answers = Answers::from_toml(text, Path::new("answers.toml")).unwrap();
-            summary(&Config::from_answers(&answers, Mode::Interactive).unwrap())
-        });
+            Config::from_answers(&answers, Mode::Interactive).unwrap()
+        };
+        let mut closed = config(files[0]);
+        closed.rocketchat.federation_tester = Some(crate::config::Tester::Own);
+        let texts: Vec<String> = files.map(config).into_iter().chain([closed]).map(|config| summary(&config)).collect();
         for line in texts.iter().flat_map(|text| text.lines()) {
             assert!(line.chars().count() <= 100, "{line}");
         }

@@ -249,7 +249,7 @@ async fn ping(site: &Site) -> Result<Finding> {
     let machine = &site.machine;
     // Ping and check came together, with 6.12.
     if machine.config.rocketchat.existing.is_some()
-        && matches!(client(site).await?.look_at_federation().await, Err(RestError::NoVerification))
+        && matches!(client(site).await?.look_at_federation(None).await, Err(RestError::NoVerification))
     {
         return Ok(Finding::ok(ID, "the bridge", "is older than the ping, and Rocket.Chat needs none"));
     }
@@ -283,7 +283,8 @@ async fn ping(site: &Site) -> Result<Finding> {
 
 async fn verdict(site: &Site) -> Result<Finding> {
     const ID: &str = "rocketchat.verdict";
-    let verdict = match client(site).await?.look_at_federation().await {
+    let rocketchat = &site.machine.config.rocketchat;
+    let verdict = match client(site).await?.look_at_federation(rocketchat.federation_tester.as_ref()).await {
         Ok(verdict) => verdict,
         // Older than 6.12, it asks nobody before it federates.
         Err(RestError::NoVerification) if site.machine.config.rocketchat.existing.is_some() => {
@@ -297,6 +298,9 @@ async fn verdict(site: &Site) -> Result<Finding> {
     };
     let hint = verdict.hint().unwrap_or_default().to_owned();
     Ok(match (&verdict.ping, &verdict.reachability) {
+        (Ok(_), Ok(())) if verdict.valid && rocketchat.certifies_itself() => {
+            Finding::info(ID, "Rocket.Chat", "says that it federates, by the word of this server's own relay alone")
+        }
         (Ok(_), Ok(())) if verdict.valid => Finding::ok(ID, "Rocket.Chat", "says that it federates"),
         (Ok(_), Ok(())) => Finding::fail(
             ID,

@@ -128,7 +128,7 @@ async fn both(name: &ServerName, chat: &str, eyes: &Eyes, wishes: &Wishes) -> (L
     join(look(name, eyes, wishes), chats).await
 }
 
-fn publics(look: &Look) -> Vec<IpAddr> {
+pub(super) fn publics(look: &Look) -> Vec<IpAddr> {
     let documents = look.discovery.well_known.iter().map(|fetch| fetch.address);
     let mut all: Vec<IpAddr> = documents.chain(look.targets.iter().map(|seen| seen.target.address)).collect();
     // The delegate is known only once the document was read; its addresses are those of the same machine.
