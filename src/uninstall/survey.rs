@@ -58,17 +58,14 @@ pub(super) async fn survey(host: &Host, docker: Option<&Docker>, ours: &[Ours], 
     });
     let look = Look { host, docker, inventory, purge, connected: connected.collect() };
     let mut survey = Survey { purge, ..Survey::default() };
-    let (mut foreign, mut ways) = (Vec::new(), Vec::new());
+    let mut foreign = Vec::new();
     for ours in in_order(ours) {
         if matches!(ours.undo, Undo::RemovePackage { .. } | Undo::RemoveDirectory { .. }) {
             continue;
         }
         let item = Item { undo: ours.undo.clone() };
         match look.at(&ours).await? {
-            Found::Foreign(why, way) => {
-                foreign.push(why);
-                ways.push(way);
-            }
+            Found::Foreign(why, way) => foreign.push((why, way)),
             // What goes with a purge only may still come: `admin reset` and `renew` write such files, too.
             Found::Gone if ours.undo.waits_for_purge() && !purge => {}
             Found::Gone => survey.gone.push(ours.undo),
@@ -78,9 +75,12 @@ pub(super) async fn survey(host: &Host, docker: Option<&Docker>, ours: &[Ours], 
         }
     }
     if !foreign.is_empty() {
+        // Steps run at the same time, so the receipt has no order of its own.
+        foreign.sort();
+        let (why, mut ways): (Vec<String>, Vec<String>) = foreign.into_iter().unzip();
         ways.dedup();
         return Err(Error::new(
-            format!("something else is in the way: {}", foreign.join("; ")),
+            format!("something else is in the way: {}", why.join("; ")),
             format!("{}; then run the same command again. Nothing has been removed", ways.join("; ")),
         ));
     }
