@@ -14,7 +14,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::change::Look;
-use crate::config::Service;
+use crate::config::{Existing, Service};
 use crate::error::{Error, Explain, Result};
 use crate::host::Host;
 use crate::host::fs::{self, Access, FileError};
@@ -145,13 +145,21 @@ fn doors(machine: &Machine) -> Vec<Door> {
         Door { who: "the relay", service: Service::Relay, port: 8080, of_homeserver: false },
         Door { who: "the bridge", service: Service::Rocketchat, port: 3300, of_homeserver: false },
     ];
-    all.into_iter().filter(|door| machine.topology.container(door.service).is_some()).collect()
+    // The bridge is asked wherever it runs, also in a Rocket.Chat that somebody else runs.
+    let there = |door: &Door| door.service == Service::Rocketchat || machine.topology.container(door.service).is_some();
+    all.into_iter().filter(there).collect()
 }
 
 impl Door {
     /// The status of a refusal. Whoever takes the token after all gets an empty transaction, which changes nothing.
     async fn refuses(&self, machine: &Machine, old: &Secret) -> Result<u16, TokensError> {
-        let (who, container) = (self.who, self.service.container());
+        let who = self.who;
+        let theirs = machine.config.rocketchat.existing.as_ref().filter(|_| self.service == Service::Rocketchat);
+        let container = match theirs {
+            None => Some(self.service.container()),
+            Some(Existing::Container(name)) => Some(name.clone()),
+            Some(Existing::Elsewhere { .. }) => None,
+        };
         let silent = |why: String| TokensError::Silent { who, why, service: self.service };
         let url = machine.url(self.service, self.port).await.map_err(|error| silent(error.message()))?;
         let base = url.ok_or_else(|| silent("it does not run".into()))?;
@@ -211,8 +219,8 @@ pub enum TokensError {
     StillTaken {
         /// Which side.
         who: &'static str,
-        /// Its container.
-        container: String,
+        /// Its container, if it is on this machine.
+        container: Option<String>,
         /// What it answered.
         status: u16,
     },
@@ -241,8 +249,11 @@ impl Explain for TokensError {
             Self::Silent { service, .. } => {
                 format!("see `sudo rcfed logs {service}`, then run `sudo rcfed apply`, which goes on from here")
             }
-            Self::StillTaken { container, .. } => {
+            Self::StillTaken { container: Some(container), .. } => {
                 format!("run `sudo docker restart {container}`, then `sudo rcfed apply`, which goes on from here")
+            }
+            Self::StillTaken { container: None, .. } => {
+                "restart Rocket.Chat where it runs, then run `sudo rcfed apply`, which goes on from here".into()
             }
             Self::Unreadable { path } => {
                 format!("remove it with `sudo rm {}`, then run `sudo rcfed tokens rotate`", path.display())

@@ -57,7 +57,8 @@ fn sentences() {
         TokensError::Native,
         TokensError::NoDeployment,
         TokensError::Silent { who: "the bridge", why: "connection refused".into(), service: Service::Rocketchat },
-        TokensError::StillTaken { who: "the relay", container: Service::Relay.container(), status: 200 },
+        TokensError::StillTaken { who: "the relay", container: Some(Service::Relay.container()), status: 200 },
+        TokensError::StillTaken { who: "the bridge", container: None, status: 200 },
         TokensError::Unreadable { path: layout::ROTATION.into() },
     ];
     let told = errors.map(|error| format!("{error}\nhint: {} ({})", error.hint().unwrap(), error.exit_code()));

@@ -141,6 +141,9 @@ fn versions_and_what_happens_to_its_container() {
     bed.rcfed(&["init", "--answers", &answers, "--yes", "--no-input"]).well();
     assert_eq!(theirs.setting("as_token"), token);
     bed.rcfed(&["doctor"]).well();
+    let started = theirs.started();
+    rotated(&bed, &theirs);
+    assert_eq!(theirs.started(), started, "it was restarted");
     // Made anew by its owner it has lost the connection.
     theirs.again(&["STANDIN_VERSION=7.10.15"]);
     let doctor = bed.rcfed(&["doctor"]);
@@ -181,10 +184,23 @@ fn one_on_another_machine_is_taken_by_its_address() {
         let doctor = bed.rcfed(&["doctor"]);
         assert!(doctor.ok, "{}\n{}", doctor.stdout, doctor.stderr);
         assert!(bed.rcfed(&["apply"]).well().stderr.contains("nothing was changed"));
+        rotated(&bed, &theirs);
         bed.rcfed(&["uninstall", "--yes"]).well();
         assert_eq!(without_status(theirs.settings()), without_status(before));
         assert_eq!(theirs.started(), started);
     }
+}
+
+/// New tokens reach a Rocket.Chat that is not rcfed's over its REST interface, and its bridge refuses the old ones.
+fn rotated(bed: &Bed, theirs: &Theirs) {
+    let tokens = || ["as_token", "hs_token"].map(|id| theirs.setting(id));
+    let before = tokens();
+    let run = bed.rcfed(&["tokens", "rotate"]).well();
+    assert!(run.stdout.contains("and the bridge (40"), "{}", run.stdout);
+    for (old, new) in before.iter().zip(tokens()) {
+        assert_ne!(*old, new);
+    }
+    bed.rcfed(&["doctor"]).well();
 }
 
 /// Rocket.Chat's own verdict, and the file that it makes from the others, are not rcfed's to put back.
