@@ -156,17 +156,74 @@ pub fn version(config: &Config, service: Service) -> Option<String> {
     Some(version.unwrap_or(&tag).to_owned())
 }
 
+/// The bridge came with 4.7 and went with 7.11 (Rocket.Chat, pull requests 23688 and 36988).
+pub fn has_bridge(version: &str) -> bool {
+    ([4, 7]..[7, 11]).contains(&release(version).unwrap_or_default())
+}
+
+/// Refuses a version that cannot do what its place in the profile asks of it; `Err` says why. A tag that names no version is
+/// not judged: what such a server can do shows once it runs.
+///
+/// Rocket.Chat checks its federation itself since 6.12 (pull request 32535) and federates without a homeserver since 7.11.
+/// Synapse has the ping of application services since 1.84, Dendrite their present paths since 0.13.7 (pull request 3316).
+pub fn suits(profile: Profile, service: Service, tag: &str) -> Result<(), String> {
+    let Some(version) = release(tag) else { return Ok(()) };
+    let bridge = profile != Profile::Native;
+    let why = match service {
+        Service::Rocketchat if bridge && !has_bridge(tag) => {
+            "it has no bridge to a homeserver; 6.12 to 7.10 have one that works"
+        }
+        Service::Rocketchat if bridge && version < [6, 12] => {
+            "it has no check of its own federation; 6.12 to 7.10 have one"
+        }
+        Service::Rocketchat if !bridge && version < [7, 11] => {
+            "it does not federate without a homeserver; 7.11 and later do"
+        }
+        Service::Homeserver if profile == Profile::Synapse && version < [1, 84] => {
+            "it does not answer the ping that Rocket.Chat sends; 1.84 and later do"
+        }
+        Service::Homeserver if profile == Profile::Dendrite && numbers(tag) < vec![0, 13, 7] => {
+            "it speaks to bridges under paths that are no longer used; 0.13.7 and later do not"
+        }
+        Service::Mongodb if version < [5, 0] => "Rocket.Chat does not start with it; 5.0 and later are taken",
+        Service::Postgres if profile == Profile::Synapse && version < [14, 0] => {
+            "Synapse does not start with it; 14 and later are taken"
+        }
+        Service::Postgres if version < [12, 0] => "Dendrite does not start with it; 12 and later are taken",
+        _ => return Ok(()),
+    };
+    Err(format!("`{tag}` cannot be the {service} of the profile {}: {why}", profile.name()))
+}
+
+/// Refuses to go back behind a release whose server has changed its database already; `Err` says why.
+pub fn goes_back(service: Service, was: &str, wanted: &str) -> Result<(), String> {
+    let of = |reference: &str| release(ImageRef::parse(reference).ok()?.tag());
+    let (Some(old), Some(new)) = (of(was), of(wanted)) else { return Ok(()) };
+    if !matches!(service, Service::Rocketchat | Service::Homeserver) || new >= old {
+        return Ok(());
+    }
+    let [old, new] = [old, new].map(|[major, minor]| format!("{major}.{minor}"));
+    Err(format!("the {service} ran with {old}, which changed its database in ways that {new} does not know"))
+}
+
+/// The first two numbers of a version such as `v1.163.2` or `17-alpine`.
+fn release(tag: &str) -> Option<[u32; 2]> {
+    let numbers = numbers(tag);
+    Some([*numbers.first()?, numbers.get(1).copied().unwrap_or_default()])
+}
+
+fn numbers(tag: &str) -> Vec<u32> {
+    let version = tag.trim_start_matches('v').split(['-', '+']).next().unwrap_or_default();
+    version.split('.').map_while(|part| part.parse().ok()).collect()
+}
+
 /// Refuses to let a database server of another major version have the data of the one before; `Err` says why.
 ///
 /// PostgreSQL does not open the files of another major version (manual, "Upgrading a PostgreSQL Cluster"). MongoDB goes
 /// one major version at a time, with its feature compatibility version raised by hand in between, and never back; and
 /// Rocket.Chat names the versions it works with.
 pub fn database_change(service: Service, was: &str, wanted: &str) -> Result<(), String> {
-    let major = |reference: &str| -> Option<String> {
-        let image = ImageRef::parse(reference).ok()?;
-        let digits: String = image.tag().trim_start_matches('v').chars().take_while(char::is_ascii_digit).collect();
-        (!digits.is_empty()).then_some(digits)
-    };
+    let major = |reference: &str| release(ImageRef::parse(reference).ok()?.tag()).map(|[major, _]| major);
     let (Some(old), Some(new)) = (major(was), major(wanted)) else { return Ok(()) };
     if !service.is_database() || old == new {
         return Ok(());
@@ -240,6 +297,43 @@ mod tests {
             (Service::Rocketchat, "rocket.chat:7.10.15", "rocket.chat:8.0.0", true),
         ] {
             assert_eq!(database_change(service, was, wanted).is_ok(), taken, "{was} {wanted}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_work_together_is_refused_and_nothing_else() {
+        use Profile::{Dendrite, Native, Synapse};
+        let of = |profile: Profile, service: Service, tag: &str| {
+            let told = suits(profile, service, tag).err().unwrap_or_else(|| "taken".into());
+            format!("{} {service}:{tag} → {told}", profile.name())
+        };
+        let mut table = Vec::new();
+        for tag in ["4.6.0", "6.11.3", "6.12.0", "7.10.15", "7.10.99-rc.1", "7.11.0", "8.5.3", "0.0.0", "latest"] {
+            table.push(of(Dendrite, Service::Rocketchat, tag));
+        }
+        table.extend(["7.10.15", "7.11.0", "8.5.3"].map(|tag| of(Native, Service::Rocketchat, tag)));
+        table.extend(["v1.83.0", "v1.84.1", "v1.163.2"].map(|tag| of(Synapse, Service::Homeserver, tag)));
+        table.extend(["v0.13.6", "v0.13.7", "v0.15.2"].map(|tag| of(Dendrite, Service::Homeserver, tag)));
+        table.extend(["13.4", "14", "17-alpine"].map(|tag| of(Synapse, Service::Postgres, tag)));
+        table.extend(["11", "13"].map(|tag| of(Dendrite, Service::Postgres, tag)));
+        table.extend(["4.4", "7.0"].map(|tag| of(Dendrite, Service::Mongodb, tag)));
+        for (was, wanted) in
+            [("x:7.10.15", "x:7.9.2"), ("x:7.10.15", "x:7.10.3"), ("x:7.9.2", "x:7.10.0"), ("x:latest", "x:7.0.0")]
+        {
+            let told = goes_back(Service::Rocketchat, was, wanted).err().unwrap_or_else(|| "taken".into());
+            table.push(format!("{was} → {wanted}: {told}"));
+        }
+        insta::assert_snapshot!(table.join("\n"));
+    }
+
+    #[test]
+    fn what_is_used_suits() {
+        for profile in Profile::ALL {
+            for service in services(profile) {
+                let Some(image) = image(profile, *service) else { continue };
+                let tag = ImageRef::parse(image.reference).unwrap();
+                assert_eq!(suits(profile, *service, tag.tag()), Ok(()));
+            }
         }
     }
 }

@@ -138,6 +138,17 @@ fn what_is_seen_before_anything_is_touched() {
     drop(server);
     before.still(&bed);
 
+    bed.run(&["docker", "volume", "create", "rcfed-mongodb"]);
+    bed.run(&["docker", "network", "create", "rcfed"]);
+    bed.run(&["docker", "create", "--name", "rcfed-gateway", "nginx:1.28"]);
+    let theirs = Untouched::of(&bed);
+    told.add("somebody else's things of our names", &init(&bed, "", &[]));
+    theirs.still(&bed);
+    bed.run(&["docker", "rm", "-v", "rcfed-gateway"]);
+    bed.run(&["docker", "network", "rm", "rcfed"]);
+    bed.run(&["docker", "volume", "rm", "rcfed-mongodb"]);
+    before.still(&bed);
+
     for (what, name, kind, value) in [
         ("a private address", "chat.fed.test", "A", "10.0.0.7"),
         ("loopback", "chat.fed.test", "A", "127.0.0.1"),
@@ -227,14 +238,14 @@ fn registries_that_do_not_deliver() {
     let Some(bed) = Bed::up() else { return };
     let mut told = Told::default();
     for (mode, image) in [
-        ("no such tag", "docker.io/library/mongo:0.1"),
-        ("no such image", "ghcr.io/nobody/nothing:1"),
-        ("no such host", "registry.nowhere.test/nothing:1"),
-        ("closed", "127.0.0.1:5999/nothing:1"),
-        ("404", "127.0.0.1:5999/nothing:1"),
-        ("500", "127.0.0.1:5999/nothing:1"),
-        ("never", "127.0.0.1:5999/nothing:1"),
-        ("stall", "127.0.0.1:5999/nothing:1"),
+        ("no such tag", "docker.io/library/mongo:nightly"),
+        ("no such image", "ghcr.io/nobody/nothing:latest"),
+        ("no such host", "registry.nowhere.test/nothing:latest"),
+        ("closed", "127.0.0.1:5999/nothing:latest"),
+        ("404", "127.0.0.1:5999/nothing:latest"),
+        ("500", "127.0.0.1:5999/nothing:latest"),
+        ("never", "127.0.0.1:5999/nothing:latest"),
+        ("stall", "127.0.0.1:5999/nothing:latest"),
     ] {
         if mode == "stall" && std::env::var_os("RCFED_TEST_ALL").is_none() {
             // rcfed's own patience is 90 s, the engine has none.

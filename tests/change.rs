@@ -54,7 +54,7 @@ fn names_memory_and_tags_change_only_what_they_must(bed: &Bed) {
     assert_eq!(bed.rcfed(&["apply"]).code, Some(1));
     assert_eq!((containers(bed), gateway_files(bed)), before);
     edit(bed, "chat_domain = \"nowhere.fed.test\"", "chat_domain = \"chat.fed.test\"");
-    append(bed, &format!("[memory]\nrelay = 32\n[images]\nrocketchat = \"{ROCKETCHAT}:0.0.0\"\n"));
+    append(bed, &format!("[memory]\nrelay = 32\n[images]\nrocketchat = \"{ROCKETCHAT}:7.10.0\"\n"));
     assert_eq!(bed.rcfed(&["apply"]).code, Some(1));
     assert_eq!((containers(bed), gateway_files(bed)), before);
     std::fs::write(config(bed), kept).unwrap();

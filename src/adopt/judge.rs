@@ -4,6 +4,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::Found;
+use crate::compat::has_bridge;
 use crate::config::Config;
 use crate::error::Explain;
 use crate::rocketchat::RestError;
@@ -47,7 +48,7 @@ pub fn unguessable(name: SecretName, value: &str, unique: &str) -> bool {
 /// Refuses what cannot work, what would not last, and what would lose rooms.
 pub(super) fn judge(config: &Config, found: &Found) -> Result<(), AdoptError> {
     let text = |id: &str| found.settings.get(id).and_then(Value::as_str).unwrap_or_default();
-    if !bridges(&found.version) {
+    if !has_bridge(&found.version) {
         return Err(AdoptError::Version { version: found.version.clone() });
     }
     if !found.settings.contains_key("Federation_Matrix_enabled") {
@@ -94,13 +95,6 @@ pub(super) fn judge(config: &Config, found: &Found) -> Result<(), AdoptError> {
         }
     }
     Ok(())
-}
-
-/// The bridge came with 4.7 and went with 7.11 (pull requests 23688 and 36988).
-fn bridges(version: &str) -> bool {
-    let mut numbers = version.split(['.', '-']).map(|part| part.parse::<u32>().unwrap_or_default());
-    let release = (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
-    ((4, 7)..=(7, 10)).contains(&release)
 }
 
 /// What a setting has to be that is no secret; as its variable would say it.

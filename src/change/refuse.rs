@@ -17,8 +17,8 @@ use crate::topology::{File, Origin, Volume};
 pub async fn refuse(machine: &Machine) -> Result<()> {
     lost_secrets(machine)?;
     lost_data(machine).await?;
-    for service in [Service::Mongodb, Service::Postgres] {
-        database_version(machine, service).await?;
+    for service in [Service::Mongodb, Service::Postgres, Service::Rocketchat, Service::Homeserver] {
+        version(machine, service).await?;
     }
     Ok(())
 }
@@ -102,8 +102,8 @@ fn from_rendered(machine: &Machine, name: SecretName) -> Option<String> {
     None
 }
 
-/// Another major version of a database server does not open the data of the one before.
-async fn database_version(machine: &Machine, service: Service) -> Result<()> {
+/// Data that another version made, or changed for good.
+async fn version(machine: &Machine, service: Service) -> Result<()> {
     if machine.topology.container(service).is_none() {
         return Ok(());
     }
@@ -111,10 +111,15 @@ async fn database_version(machine: &Machine, service: Service) -> Result<()> {
     let ran = Ran::load(&machine.host, service)?.ready.map(|image| image.reference);
     let Some(was) = ran.or_else(|| observed.and_then(|container| container.reference)) else { return Ok(()) };
     let wanted = machine.reference(service)?;
-    compat::database_change(service, &was, &wanted).map_err(|why| {
-        Error::new(
-            why,
-            format!("restore `{service} = \"{was}\"` below `[images]` in {}. Nothing has been changed", layout::CONFIG),
-        )
-    })
+    compat::database_change(service, &was, &wanted).and_then(|()| compat::goes_back(service, &was, &wanted)).map_err(
+        |why| {
+            Error::new(
+                why,
+                format!(
+                    "restore `{service} = \"{was}\"` below `[images]` in {}. Nothing has been changed",
+                    layout::CONFIG
+                ),
+            )
+        },
+    )
 }

@@ -65,7 +65,7 @@ impl Reader<'_> {
             replace_homeserver: answers.flag(Key::ReplaceHomeserver).unwrap_or_default(),
         };
         let federation = reader.federation(profile);
-        let images = reader.images();
+        let images = reader.images(profile);
         let memory = reader.memory();
         let acme = reader.acme();
         let addresses = reader.addresses();
@@ -138,9 +138,19 @@ impl Reader<'_> {
         Admin { username, email: own.or_else(|| email.cloned()), password_file: self.path(Key::AdminPasswordFile) }
     }
 
-    fn images(&mut self) -> BTreeMap<Service, ImageRef> {
-        let images = IMAGES.iter().filter_map(|(service, key)| Some((*service, self.one(*key, ImageRef::parse)?)));
-        images.collect()
+    fn images(&mut self, profile: Option<Profile>) -> BTreeMap<Service, ImageRef> {
+        // A profile that was named wrongly is told as that alone.
+        let profile = profile.or_else(|| (!self.answers.has(Key::Profile)).then(Profile::default));
+        let mut images = BTreeMap::new();
+        for (service, key) in IMAGES {
+            let Some(image) = self.one(key, ImageRef::parse) else { continue };
+            let unfit = profile.and_then(|profile| compat::suits(profile, service, image.tag()).err());
+            if let Some(why) = unfit {
+                self.refuse(key, Refusal { why, hint: "leave the answer out for the version that rcfed knows".into() });
+            }
+            images.insert(service, image);
+        }
+        images
     }
 
     fn memory(&mut self) -> BTreeMap<Service, u32> {
@@ -442,6 +452,7 @@ mod tests {
                 .into(),
             format!("{s}[rocketchat]\nfederation_tester = \"self\""),
             format!("{s}profile = \"synapse\"\n[rocketchat]\nfederation_tester = \"self\""),
+            format!("{s}[images]\nrocketchat = \"registry.rocket.chat/rocketchat/rocket.chat:8.5.3\""),
             format!("{s}[memory]\nrocketchat = 100\nmongodb = 4000000\ngateway = -5"),
             format!("{s}[rocketchat]\ncontainer = \"rocketchat\""),
             format!(

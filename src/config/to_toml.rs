@@ -145,7 +145,7 @@ mod tests {
         let proxy = prop_oneof![Just(Proxy::Gateway), Just(Proxy::Host), Just(Proxy::None)];
         let admin = ("[a-z0-9._-]{1,9}x", proptest::option::of(email()), file());
         let rocketchat = (file(), file(), proptest::option::of("http://127\\.0\\.0\\.1:[1-9][0-9]{3}(/[a-z]{1,4})?"));
-        let image = "[a-z]{1,9}/[a-z]{1,9}:[a-z0-9.]{1,9}".prop_map(|text| ImageRef::parse(&text).unwrap());
+        let image = "[a-z]{1,9}/[a-z]{1,9}:[a-u][a-z0-9.]{0,8}".prop_map(|text| ImageRef::parse(&text).unwrap());
         let images =
             proptest::collection::btree_map(proptest::sample::select(IMAGES.map(|(s, _)| s).to_vec()), image, 0..3);
         let memory = proptest::collection::btree_map(
