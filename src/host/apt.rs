@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use futures_util::future::join;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
@@ -45,10 +46,15 @@ pub async fn install_docker(ui: &Ui, receipt: &Receipt) -> Result<()> {
             configure(&task).await?;
         }
         apt_get(&["update"], &task).await?;
-        for name in arriving(&simulate(&INSTALL).await?) {
+        let simulated = simulate(&INSTALL).await?;
+        let lost = leaving(&simulated);
+        if !lost.is_empty() {
+            return Err(evicts(&lost));
+        }
+        for name in arriving(&simulated) {
             receipt.started(STEP, &Undo::RemovePackage { name }.into())?;
         }
-        apt_get(&INSTALL, &task).await?;
+        apt_get(&[&INSTALL[..], &["--no-remove"]].concat(), &task).await?;
         Ok(receipt.done(STEP)?)
     }
     .await;
@@ -156,6 +162,8 @@ async fn simulate(arguments: &[&str]) -> Result<String> {
 
 async fn apt_get(arguments: &[&str], task: &Task) -> Result<()> {
     let mut child = Command::new("apt-get")
+        // What an end in the middle leaves undone, the next run lets dpkg finish.
+        .kill_on_drop(true)
         .args(["-q", "-o", "DPkg::Lock::Timeout=300"])
         .args(arguments)
         .env("DEBIAN_FRONTEND", "noninteractive")
@@ -165,7 +173,9 @@ async fn apt_get(arguments: &[&str], task: &Task) -> Result<()> {
         .spawn()
         .map_err(|error| cannot_run("apt-get", &error))?;
     let mut last = String::new();
-    if let Some(stdout) = child.stdout.take() {
+    let stdout = child.stdout.take();
+    let told = async {
+        let Some(stdout) = stdout else { return };
         let mut lines = BufReader::new(stdout).lines();
         while let Ok(Some(line)) = lines.next_line().await {
             task.note(line.chars().take(60).collect::<String>());
@@ -174,16 +184,27 @@ async fn apt_get(arguments: &[&str], task: &Task) -> Result<()> {
             }
             last = line;
         }
-    }
-    let ended = tokio::time::timeout(Duration::from_secs(900), child.wait_with_output()).await;
+    };
+    // Both at once: whoever reads only one of two pipes waits for ever once the other is full.
+    let ended = tokio::time::timeout(LIMIT, join(told, child.wait_with_output())).await;
     let said = match ended {
-        Ok(Ok(output)) if output.status.success() => return Ok(()),
-        Ok(Ok(output)) => String::from_utf8_lossy(&output.stderr).trim().to_string(),
-        Ok(Err(error)) => error.to_string(),
+        Ok(((), Ok(output))) if output.status.success() => return Ok(()),
+        Ok(((), Ok(output))) => String::from_utf8_lossy(&output.stderr).trim().to_string(),
+        Ok(((), Err(error))) => error.to_string(),
         Err(_) => format!("no end after 15 minutes; the last line was `{last}`"),
     };
     Err(failed(arguments, &said))
 }
+
+fn evicts(lost: &[String]) -> Error {
+    let lost = lost.join(", ");
+    Error::new(
+        format!("apt would remove {lost} to install docker.io, and rcfed removes nothing of yours"),
+        "install the engine that goes with it yourself, such as `sudo apt-get install docker-ce`, then run the same command again",
+    )
+}
+
+const LIMIT: Duration = Duration::from_secs(15 * 60);
 
 fn failed(arguments: &[&str], said: &str) -> Error {
     let command = format!("sudo apt-get {}", arguments.join(" "));
@@ -211,6 +232,7 @@ mod tests {
         assert_eq!(arriving(said), ["runc", "containerd", "docker.io"]);
         let said = "Remv docker.io [20.10.24+dfsg1-1+deb12u1]\nRemv containerd [1.6.20] [docker-buildx:amd64 ]\n";
         assert_eq!(leaving(said), ["docker.io", "containerd"]);
+        insta::assert_snapshot!(format!("{:?}", evicts(&leaving(said))));
         let said =
             "runc installed\ncontainerd unpacked\ndocker.io half-configured\ntini config-files\nx not-installed\n";
         let names: Vec<String> = there(said).into_iter().map(|(name, _)| name).collect();
