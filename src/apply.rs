@@ -196,14 +196,18 @@ async fn record(machine: &Machine, receipt: &Receipt, step: &Step) -> Result<()>
     Ok(())
 }
 
-async fn refuse_foreign(machine: &Machine, steps: &[Step]) -> Result<()> {
+/// Refuses what has one of our names and is somebody else's.
+pub async fn refuse_foreign(machine: &Machine, steps: &[Step]) -> Result<()> {
     let mut all = Vec::new();
     for step in steps.iter().filter(|step| step.may_be_foreign()) {
         if let State::Foreign(why) = step.inspect(machine).await? {
             all.push(why);
         }
     }
-    if all.is_empty() { Ok(()) } else { Err(foreign(&all.join("; "))) }
+    if all.is_empty() {
+        return Ok(());
+    }
+    Err(foreign(&all.join("; ")))
 }
 
 fn foreign(why: &str) -> Error {

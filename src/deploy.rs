@@ -16,6 +16,7 @@ use crate::host::{Host, apt};
 use crate::layout;
 use crate::leftovers;
 use crate::machine::{self, Machine};
+use crate::preflight;
 use crate::receipt::{self, Receipt};
 use crate::relay_image;
 use crate::step::{self, Step};
@@ -32,6 +33,8 @@ pub struct Manner {
     pub terminal: bool,
     /// Both sides of the bridge get new tokens.
     pub rotate: bool,
+    /// Machine and DNS were looked at already.
+    pub looked: bool,
 }
 
 /// Makes the machine match `config`, and says how it went.
@@ -54,6 +57,15 @@ pub async fn deploy(host: Host, config: Config, ui: &Ui, manner: Manner, command
         Docker::new(&host.docker)?.engine().await?;
     }
     adopt::allowed(&host, &config).await?;
+    if !manner.looked && fs::access(&host.path(layout::RECEIPT))?.is_none() {
+        // A configuration that was put here by other means than `init`.
+        let found = preflight::inspect(Path::new("/"), &host, &config, ui).await;
+        preflight::tell(&found.findings).iter().for_each(|line| ui.say(line));
+        found.verdict()?;
+    }
+    if !no_docker {
+        unobstructed(&host, &config, ui).await?;
+    }
     let (_lock, receipt) = begin(&host, command)?;
     for undo in receipt::run().into_iter().filter(|undo| !receipt.owns(undo)) {
         receipt.started("run", &undo.into())?;
@@ -108,6 +120,19 @@ pub async fn deploy(host: Host, config: Config, ui: &Ui, manner: Manner, command
     }
     doctor::once_more(&machine).await?;
     Ok(outcome)
+}
+
+/// Refuses what has one of our names and is somebody else's, as far as there is an engine that can tell. Writes nothing.
+pub async fn unobstructed(host: &Host, config: &Config, ui: &Ui) -> Result<()> {
+    let mut machine = Machine::new(host.clone(), config.clone(), &machine::sizes(), ui.clone())?;
+    if machine.docker.engine().await.is_err() {
+        return Ok(());
+    }
+    machine.connect().await?;
+    let steps = step::steps(&machine.config, &machine.topology);
+    apply::refuse_foreign(&machine, &steps).await.map_err(|error| {
+        Error::new(error.message(), format!("{}. Nothing has been changed", error.hint().unwrap_or_default()))
+    })
 }
 
 /// Takes the lock and opens the receipt, making the directory of both.

@@ -16,7 +16,7 @@ impl ApplyArgs {
     /// Makes it so.
     pub async fn run(self, context: Context) -> Result<()> {
         let config = load(None, &context.host, Mode::Unattended)?;
-        let manner = Manner { may_install: context.input.yes, terminal: context.input.can_ask(), rotate: false };
+        let manner = Manner { may_install: context.input.yes, terminal: context.input.can_ask(), ..Manner::default() };
         deploy(context.host, config, &context.ui, manner, "apply").await?;
         Ok(())
     }

@@ -20,7 +20,7 @@ use crate::apex;
 use crate::clock;
 use crate::compat;
 use crate::config::{Apex, Config, Mode};
-use crate::deploy::{Manner, begin, deploy, need_root};
+use crate::deploy::{Manner, begin, deploy, need_root, unobstructed};
 use crate::deployment;
 use crate::dns::Patience;
 use crate::error::{Error, Explain, Result};
@@ -91,10 +91,11 @@ impl InitArgs {
         let lookups = |given: &Answers| Lookups::real(&context.host, given);
         let gathered = self.gather(&context, lookups).await?;
         relay_image::possible(gathered.config.profile)?;
-        let manner = Manner { may_install: true, terminal: context.input.can_ask(), rotate: false };
+        let manner = Manner { may_install: true, terminal: context.input.can_ask(), rotate: false, looked: true };
         prompt::unless_interrupted(async { Ok(deployment::refuse_orphans(&context.host).await?) }).await?;
         prompt::unless_interrupted(adopt::allowed(&context.host, &gathered.config)).await?;
         let gathered = Gathered { config: check::check(&context, gathered.config, wait).await?, ..gathered };
+        prompt::unless_interrupted(unobstructed(&context.host, &gathered.config, &context.ui)).await?;
         {
             // Not under the feet of a run that is at work with the old configuration.
             let (_lock, receipt) = begin(&context.host, "init")?;

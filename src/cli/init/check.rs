@@ -7,16 +7,16 @@ use crate::cli::Context;
 use crate::config::{Apex, Config, Names};
 use crate::dns::{self, Lookup, Patience};
 use crate::error::Result;
-use crate::host::fs;
+use crate::host::Host;
 use crate::layout;
 use crate::preflight::{self, Preflight};
+use crate::receipt::{self, Undo};
 use crate::ui::prompt;
 
 /// Looks, tells, and comes back with the configuration to go on with, in which the web site may have kept the federated
 /// domain. `wait` is how long an unattended run waits for DNS.
 pub async fn check(context: &Context, mut config: Config, wait: Option<Duration>) -> Result<Config> {
-    if fs::read(&context.host.path(layout::RECEIPT))?.is_some() {
-        // What an earlier run began is looked at step by step.
+    if begun(&context.host)? {
         return Ok(config);
     }
     loop {
@@ -42,6 +42,12 @@ pub async fn check(context: &Context, mut config: Config, wait: Option<Duration>
             }
         }
     }
+}
+
+/// Whether containers of an earlier run are here: they have the ports and the names, and are looked at step by step.
+fn begun(host: &Host) -> Result<bool> {
+    let ours = receipt::ours(&receipt::read(&host.path(layout::RECEIPT))?);
+    Ok(ours.iter().any(|ours| matches!(ours.undo, Undo::RemoveContainer { .. })))
 }
 
 /// What to do about names that are wrong.
@@ -123,7 +129,6 @@ mod tests {
     use crate::config::Proxy;
     use crate::dns::{Answer, Caa, Expected, Fault, Seen, View};
     use crate::domain::DomainName;
-    use crate::host::Host;
     use crate::host::net::{Address, Addresses, Source};
     use crate::ui::{Ui, Verbosity};
 
