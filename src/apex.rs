@@ -14,7 +14,6 @@ use crate::config::Config;
 use crate::render;
 
 pub use look::{Available, Seen, available, look};
-pub(crate) use wait::eyes;
 pub use wait::wait;
 
 /// What a web site is served by.

@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use crate::adopt;
 use crate::config::{Config, Existing, Service};
+use crate::dns::Lookup;
 use crate::error::Result;
 use crate::host::docker::{Docker, ImageConfig, Observed, RunState};
 use crate::host::fs::{self, Access};
 use crate::host::secrets::SecretStore;
 use crate::host::{Host, docker, facts, net};
 use crate::layout;
+use crate::matrix::Eyes;
 use crate::secrets::SecretName;
 use crate::sizes::Sizes;
 use crate::topology::{self, ImageSource, Origin, Topology};
@@ -65,12 +67,8 @@ impl Machine {
     pub async fn image(&self, service: Service) -> Result<Option<ImageConfig>> {
         let reference = self.reference(service)?;
         let digests = self.digests()?;
-        if let Some(digest) = digests.get(&reference)
-            && let Some(image) = self.docker.image(digest).await?
-        {
-            return Ok(Some(image));
-        }
-        Ok(self.docker.image(&reference).await?)
+        // What the tag means by now may be another image.
+        Ok(self.docker.image(digests.get(&reference).unwrap_or(&reference)).await?)
     }
 
     /// Recorded digests by reference.
@@ -109,6 +107,15 @@ impl Machine {
         }
         let observed = self.observe(service).await?.filter(|c| c.state == RunState::Running);
         Ok(observed.and_then(|c| c.address).map(|address| format!("http://{address}:{port}")))
+    }
+
+    /// How this machine looks at others and at its own public names: it also trusts the authorities of its federation, and
+    /// from here even a private address can be asked.
+    pub fn eyes(&self) -> Result<Eyes> {
+        let roots = self.config.federation.ca.as_ref().map(|ca| ca.pem.as_bytes());
+        let mut eyes = Eyes::new(Lookup::new(&self.host), roots)?;
+        eyes.private_allowed = true;
+        Ok(eyes)
     }
 
     /// What a container last said, and what that usually means.

@@ -196,6 +196,10 @@ fn vouches_for_itself_alone(bed: &Bed) {
     assert!(ask("").starts_with("HTTP/1.1 400"));
     let found = bed.rcfed(&["doctor", "--json", "--only", "rocketchat.verdict"]);
     assert!(found.stdout.contains("by the word of this server's own relay alone"), "{}", found.stdout);
+    // The authority that this network trusts, and this machine does not, is trusted where others would trust it.
+    let own_roots = [("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt")];
+    let trusted = bed.rcfed_with(&["doctor", "--json", "--only", "tls.untrusted"], &own_roots);
+    assert!(trusted.ok, "{}", trusted.stdout);
     // Others would be sent to where nobody is.
     bed.bed(&["dns", "set", "matrix.fed.test", "A", site::ADDRESS]);
     bed.bed(&["dns", "del", "matrix.fed.test", "AAAA"]);

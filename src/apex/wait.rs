@@ -5,10 +5,9 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::{Seen, look};
-use crate::dns::{Lookup, Patience};
+use crate::dns::Patience;
 use crate::error::{Error, Result};
 use crate::machine::Machine;
-use crate::matrix::Eyes;
 use crate::stop::Stop;
 
 /// Looks again and again until all documents are answered. Whether the site also says who exists is not waited for: many
@@ -21,7 +20,7 @@ pub async fn wait(machine: &Machine, patience: Patience) -> Result<()> {
         "Waiting up to {minutes} {plural} until {site} answers; Ctrl-C ends it, everything here stays as it is."
     ));
     let task = machine.ui.task(format!("Wait for the web site on {site}"));
-    let eyes = eyes(machine)?;
+    let eyes = machine.eyes()?;
     let deadline = Instant::now() + patience.at_most;
     let mut stop = Stop::listen()?;
     loop {
@@ -51,14 +50,6 @@ pub async fn wait(machine: &Machine, patience: Patience) -> Result<()> {
             None => Error::new(format!("{site} still does not answer after {minutes} {plural}: {}", note(&seen)), hint),
         });
     }
-}
-
-/// How the site is looked at: from here even a private address can be asked.
-pub(crate) fn eyes(machine: &Machine) -> Result<Eyes> {
-    let roots = machine.config.federation.ca.as_ref().map(|ca| ca.pem.as_bytes());
-    let mut eyes = Eyes::new(Lookup::new(&machine.host), roots)?;
-    eyes.private_allowed = true;
-    Ok(eyes)
 }
 
 fn note(seen: &Seen) -> String {

@@ -146,7 +146,7 @@ async fn client(site: &Site) -> Finding {
 async fn available(site: &Site) -> Finding {
     const ID: &str = "wellknown.available";
     let (config, name) = (&site.machine.config, site.machine.config.names.federated.as_str());
-    let eyes = match apex::eyes(&site.machine) {
+    let eyes = match site.machine.eyes() {
         Ok(eyes) => eyes,
         Err(error) => return Finding::unknown(ID, name, error.message()),
     };

@@ -11,7 +11,6 @@ use tokio::time::Instant;
 
 use super::{Sight, judge, reach, table};
 use crate::config::Service;
-use crate::dns::Lookup;
 use crate::doctor::check::Place;
 use crate::doctor::engine::{Ended, Outcome};
 use crate::error::{Error, Result};
@@ -46,9 +45,8 @@ pub async fn see(machine: &Machine) -> Result<Seen> {
     let names = &machine.config.names;
     let name = ServerName::parse(names.federated.as_str())
         .map_err(|error| Error::new(error.to_string(), "see `names` in the configuration"))?;
-    let mut eyes = Eyes::new(Lookup::new(&machine.host), None)?;
-    // Whether the records are right is asked by another check; from here, private ones can be reached.
-    eyes.private_allowed = true;
+    // Whether the records are right is asked by another check.
+    let mut eyes = machine.eyes()?;
     let secrets = machine.secrets.get(SecretName::SigningKey)?.zip(machine.secrets.get(SecretName::SigningKeyId)?);
     let signing_key = secrets.map(|(seed, id)| SigningKey::from_secrets(seed, id)).transpose()?;
     let wishes = Wishes { signing_key, ..Wishes::default() };

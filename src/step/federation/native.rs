@@ -12,13 +12,12 @@ use tokio::time::Instant as Until;
 use super::Verdict;
 use crate::clock;
 use crate::config::{Apex, Config, Proxy, Service};
-use crate::dns::Lookup;
 use crate::error::{Error, Explain, Result};
 use crate::host::tls;
 use crate::machine::Machine;
+use crate::matrix::discovery;
 use crate::matrix::keys::ServerKeys;
 use crate::matrix::server_name::ServerName;
-use crate::matrix::{Eyes, discovery};
 use crate::render;
 use crate::rocketchat::license::FEDERATION;
 use crate::rocketchat::{Client, RestError};
@@ -181,9 +180,7 @@ async fn delegated(machine: &Machine) -> Result<Result<(), String>> {
     let config = &machine.config;
     let name = ServerName::parse(config.names.federated.as_str());
     let name = name.map_err(|error| Error::new(error.to_string(), "see `names` in the configuration"))?;
-    let mut eyes = Eyes::new(Lookup::new(&machine.host), None)?;
-    eyes.private_allowed = true;
-    let seen = discovery::find(&name, &eyes, Until::now() + PATIENCE / 2).await;
+    let seen = discovery::find(&name, &machine.eyes()?, Until::now() + PATIENCE / 2).await;
     let wanted = format!("{}:443", render::delegate(config));
     let said: Vec<String> =
         seen.well_known.iter().filter_map(|fetch| fetch.outcome.as_ref().ok()).map(ToString::to_string).collect();
