@@ -43,7 +43,10 @@ pub async fn renew(machine: &Machine, force: bool) -> Result<Renewal> {
     let options = acme::Options { rehearse: false, ..options };
     // A certificate that cannot be kept would count at the authority all the same.
     store.room()?;
-    let pair = acme::obtain(&options, &store, &names, &machine.ui).await?;
+    let pair = match acme::obtain(&options, &store, &names, &machine.ui).await {
+        Ok(pair) => pair,
+        Err(error) => return Err(certificate::with_facts(machine, error).await),
+    };
     let task = machine.ui.task("let the gateway serve it");
     Step::Reload.apply(machine, &task).await?;
     task.done("");

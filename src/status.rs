@@ -26,6 +26,8 @@ pub struct Status {
     pub profile: &'static str,
     /// One entry a service.
     pub containers: Vec<ContainerStatus>,
+    /// The Rocket.Chat that somebody else runs: its container or its address.
+    pub existing_rocketchat: Option<String>,
     /// What differs from the configuration: changed by hand, or not applied yet.
     pub drift: Vec<Change>,
     /// The certificate, if there is one.
@@ -43,7 +45,7 @@ pub struct ContainerStatus {
     pub state: &'static str,
     /// `healthy`, `unhealthy`, `starting` or empty.
     pub health: String,
-    /// The tag it was made from.
+    /// The tag it was made from; empty if it is missing.
     pub version: String,
     /// When it started, RFC 3339.
     pub started_at: Option<String>,
@@ -67,15 +69,13 @@ pub async fn status(machine: &Machine) -> Result<Status> {
     let mut containers = Vec::new();
     for wanted in &machine.topology.containers {
         let service = wanted.service;
-        let reference = machine.reference(service)?;
-        let version = reference.rsplit_once(':').map(|(_, tag)| tag.to_string()).unwrap_or_default();
         let observed = machine.observe(service).await?;
         containers.push(match observed {
             None => ContainerStatus {
                 service,
                 state: "missing",
                 health: String::new(),
-                version,
+                version: String::new(),
                 started_at: None,
                 restarts: 0,
             },
@@ -83,7 +83,7 @@ pub async fn status(machine: &Machine) -> Result<Status> {
                 service,
                 state: word(&c.state),
                 health: c.health,
-                version,
+                version: c.reference.as_deref().map(tag).unwrap_or_default().to_owned(),
                 started_at: Some(c.started_at),
                 restarts: c.restarts,
             },
@@ -96,6 +96,7 @@ pub async fn status(machine: &Machine) -> Result<Status> {
         chat_url: format!("https://{}", machine.config.names.chat),
         profile: machine.config.profile.name(),
         containers,
+        existing_rocketchat: machine.config.rocketchat.existing.as_ref().map(|it| it.name().to_owned()),
         drift: Look::at(machine, &step::steps(&machine.config, &machine.topology)).await?.changes,
         certificate: pair.map(certificate),
         federation: Verdict::load(machine)?,
@@ -124,6 +125,9 @@ impl Status {
             let restarts = if c.restarts > 0 { format!(", restarted {} times", c.restarts) } else { String::new() };
             lines.push(format!("  {:<12} {:<14} {state}{restarts}", c.service.to_string(), c.version));
         }
+        if let Some(name) = &self.existing_rocketchat {
+            lines.push(format!("  {:<12} {name}, kept by whoever runs it", Service::Rocketchat.to_string()));
+        }
         lines.push(match &self.certificate {
             None => ui.red("  certificate  none"),
             Some(c) => {
@@ -147,6 +151,12 @@ impl Status {
         }
         lines.join("\n")
     }
+}
+
+/// The tag in `name:tag@digest`.
+fn tag(reference: &str) -> &str {
+    let name = reference.split('@').next().unwrap_or(reference);
+    name.rsplit_once(':').map_or("", |(_, tag)| tag)
 }
 
 fn word(state: &RunState) -> &'static str {

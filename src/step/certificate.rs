@@ -38,7 +38,7 @@ pub(super) async fn apply(machine: &Machine) -> Result<String> {
 
 /// Sets what DNS and port 80 say here beside each name the authority refused: it is either the cause, or proof that the
 /// cause lies between the authority and this machine.
-async fn with_facts(machine: &Machine, error: AcmeError) -> Error {
+pub(crate) async fn with_facts(machine: &Machine, error: AcmeError) -> Error {
     let hint = error.hint().unwrap_or_else(|| "run `sudo rcfed apply` to try again".into());
     let refusals = error.refusals().to_vec();
     let mut message = Error::from(error).message();
