@@ -109,8 +109,8 @@ pub enum AcmeError {
         failures: Vec<Refusal>,
     },
     /// The rehearsal failed; the real authority was not asked.
-    #[error("the rehearsal failed, so no certificate was asked for and nothing counts against the limits: {0}")]
-    Rehearsal(Box<AcmeError>),
+    #[error("the rehearsal failed, so no certificate was asked for and nothing counts against the limits")]
+    Rehearsal(#[source] Box<AcmeError>),
     /// The overall deadline passed.
     #[error("{authority} did not finish {what} within {seconds} s")]
     Slow {
@@ -290,8 +290,10 @@ mod tests {
             }),
             AcmeError::Rehearsal(Box::new(trouble(Trouble::Unreachable("network is unreachable".into())))),
         ];
-        let table: Vec<String> =
-            errors.iter().map(|error| format!("{error}\n  hint: {}", error.hint().unwrap())).collect();
+        let table = errors.map(|error| {
+            let error = crate::error::Error::from(error);
+            format!("{error}\n  hint: {}", error.hint().unwrap())
+        });
         insta::assert_snapshot!(table.join("\n"));
     }
 

@@ -109,7 +109,7 @@ pub fn open_steps(root: &Path) -> Vec<String> {
             open.push(step);
         }
     }
-    // Not a step, and never done.
-    open.retain(|step| step != "init");
+    // No steps, and never done.
+    open.retain(|step| step != "init" && step != "run");
     open
 }
