@@ -46,7 +46,7 @@ class Table:
             row["wall_ratio"] = round(row["wall_s"] / baseline["wall_s"], 3)
             row["cpu_ratio"] = round(row["cpu_s"] / max(baseline["cpu_s"], 0.001), 3)
         self.rows.append(row)
-        ratio = f"  {row['wall_ratio']:.2f}x" if baseline else ""
+        ratio = f"  {row['wall_ratio']:.2f}x, CPU {row['cpu_ratio']:.2f}x" if baseline else ""
         print(
             f"  {who:<28} {row['wall_s']:8.3f} s  ({row['wall_min_s']:.3f} to {row['wall_max_s']:.3f})"
             f"  CPU {row['cpu_s']:.3f} s  {row['rss_mib']:.0f} MiB{ratio}{'  goal ' + goal if goal else ''}",
@@ -125,7 +125,7 @@ def certificate(table, ours, theirs, rcfed, tools, rounds):
             others[name].append(theirs.measure(command(names)))
     rows = [table.add("certificate", name, runs) for name, runs in others.items()]
     best = min(rows, key=lambda row: row["wall_s"])
-    table.add("certificate", "rcfed renew --force", mine, best, "<= 0.25x")
+    table.add("certificate", "rcfed renew --force", mine, best, "<= 0.25x, CPU <= 0.1x, <= 15 MiB")
 
 
 def doctor_inside(table, ours, rcfed, rounds):
