@@ -10,7 +10,7 @@ mod support;
 mod surroundings;
 
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
@@ -24,7 +24,7 @@ const MATRIX: &str = "198.51.100.8";
 fn nginx_answers_with_the_printed_lines() {
     let Some(bed) = Bed::up() else { return };
     let _homeserver = homeserver(&bed);
-    let _site = nginx(&bed, &printed(&bed, "nginx"));
+    let _site = site::nginx(&bed, &printed(&bed, "nginx"));
     answers(&bed, "nginx");
     // Files alone: what is written when the lines are run.
     let directory = tempfile::tempdir().unwrap();
@@ -50,7 +50,7 @@ fn apache_answers_with_the_printed_lines() {
     let modules = "mpm_event authz_core alias headers proxy proxy_http socache_shmcb ssl".split(' ');
     let modules: String =
         modules.map(|name| format!("LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n")).collect();
-    let (key, chain) = site::certificate(&bed, "fed.test");
+    let (key, chain) = site::certificate(&bed, &["fed.test"]);
     let conf = format!(
         "{modules}ServerName fed.test\nServerRoot {state}\nPidFile {state}/apache.pid\nErrorLog /dev/stderr\n\
          Listen {}:443\nDocumentRoot {state}/www\n<VirtualHost *:443>\nServerName fed.test\nSSLEngine on\n\
@@ -59,8 +59,8 @@ fn apache_answers_with_the_printed_lines() {
         chain.display(),
         key.display(),
     );
-    let file = kept(&bed, "apache.conf", &conf);
-    let _site = started(&format!("/usr/sbin/apache2 -f {file} -D FOREGROUND"));
+    let file = site::kept(&bed, "apache.conf", &conf);
+    let _site = site::started(&format!("/usr/sbin/apache2 -f {file} -D FOREGROUND"));
     answers(&bed, "apache");
 }
 
@@ -69,7 +69,7 @@ fn apache_answers_with_the_printed_lines() {
 fn caddy_answers_with_the_printed_lines() {
     let Some(bed) = Bed::up() else { return };
     let _homeserver = homeserver(&bed);
-    let (key, chain) = site::certificate(&bed, "fed.test");
+    let (key, chain) = site::certificate(&bed, &["fed.test"]);
     let conf = format!(
         "{{\n\tadmin off\n\tauto_https off\n}}\nhttps://fed.test {{\n\tbind {}\n\ttls {} {}\n{}\n\
          \thandle {{\n\t\tredir / https://elsewhere.example/ 303\n\t\trespond 404\n\t}}\n}}\n",
@@ -78,10 +78,10 @@ fn caddy_answers_with_the_printed_lines() {
         key.display(),
         printed(&bed, "caddy"),
     );
-    let file = kept(&bed, "Caddyfile", &conf);
+    let file = site::kept(&bed, "Caddyfile", &conf);
     let state = bed.value("RCFED_STATE");
     let home = format!("env XDG_CONFIG_HOME={state}/caddy XDG_DATA_HOME={state}/caddy");
-    let _site = started(&format!("{home} caddy run --adapter caddyfile --config {file}"));
+    let _site = site::started(&format!("{home} caddy run --adapter caddyfile --config {file}"));
     answers(&bed, "caddy");
 }
 
@@ -103,7 +103,7 @@ fn a_deployment_waits_for_the_web_site() {
     assert!(waits.is_some(), "{}", std::io::read_to_string(init.stdout.take().unwrap()).unwrap());
     // Without the question whether somebody exists, as a site without a proxy.
     let documents: String = printed(&bed, "nginx").split("# Other Rocket.Chats").next().unwrap().into();
-    let site = nginx(&bed, &documents);
+    let site = site::nginx(&bed, &documents);
     let rest: Vec<String> = lines.collect();
     let output = init.wait_with_output().unwrap();
     let stdout = String::from_utf8_lossy(&output.stdout);
@@ -124,7 +124,7 @@ fn a_deployment_waits_for_the_web_site() {
         lacks["subject"], lacks["summary"], lacks["evidence"], lacks["remedy"]
     ));
     drop(site);
-    let _site = nginx(&bed, &printed(&bed, "nginx"));
+    let _site = site::nginx(&bed, &printed(&bed, "nginx"));
     let has = available(&bed);
     assert_eq!(has["status"], "ok", "{has:#}");
 }
@@ -169,43 +169,9 @@ fn homeserver(bed: &Bed) -> Server {
     site::in_dns(bed, "fed.test");
     bed.bed(&["dns", "set", "matrix.fed.test", "A", MATRIX]);
     bed.bed(&["dns", "del", "matrix.fed.test", "AAAA"]);
-    let (key, chain) = site::certificate(bed, "matrix.fed.test");
+    let (key, chain) = site::certificate(bed, &["matrix.fed.test"]);
     let words = ["/usr/bin/python3", "-c", HOMESERVER, MATRIX, chain.to_str().unwrap(), key.to_str().unwrap()];
     Server::start("inet", &words)
-}
-
-/// nginx with a site of its own and `lines` in it.
-fn nginx(bed: &Bed, lines: &str) -> Server {
-    let (key, chain) = site::certificate(bed, "fed.test");
-    let state = bed.value("RCFED_STATE");
-    let conf = format!(
-        "daemon off; pid {state}/site-nginx.pid; error_log stderr; events {{}}\nhttp {{\naccess_log off;\n\
-         client_body_temp_path {state}/site-body; proxy_temp_path {state}/site-proxy;\n\
-         fastcgi_temp_path {state}/site-f; uwsgi_temp_path {state}/site-u; scgi_temp_path {state}/site-s;\n\
-         server {{\nlisten {}:443 ssl;\nserver_name fed.test;\nssl_certificate {};\nssl_certificate_key {};\n{lines}\n\
-         location / {{ return 303 https://elsewhere.example/; }}\n}}\n}}\n",
-        site::ADDRESS,
-        chain.display(),
-        key.display(),
-    );
-    let file = kept(bed, "site-nginx.conf", &conf);
-    started(&format!("nginx -c {file}"))
-}
-
-fn kept(bed: &Bed, name: &str, text: &str) -> String {
-    let path = PathBuf::from(bed.value("RCFED_STATE")).join(name);
-    std::fs::write(&path, text).unwrap();
-    path.display().to_string()
-}
-
-/// Starts a web server on the internet's side, and waits until it takes connections.
-fn started(command: &str) -> Server {
-    let address = site::ADDRESS;
-    let script = format!(
-        "{command} >&2 & server=$!\nwhile ! curl -sk -o /dev/null --max-time 2 --resolve fed.test:443:{address} https://fed.test/; do\n\
-         kill -0 $server || exit 1\nsleep 0.1\ndone\necho listening\nwait"
-    );
-    Server::start("inet", &["sh", "-c", &script])
 }
 
 /// `ADDRESS CHAIN KEY`

@@ -80,7 +80,7 @@ fn a_deployment_under_every_kind_of_names() {
         ]);
         let keys: Value = serde_json::from_str(&keys.well().stdout).unwrap();
         assert_eq!(keys["server_name"], "fed.test", "{keys}");
-        healthy(&bed);
+        bed.is_well();
         let containers = ids(&bed);
         let again = bed.rcfed(&["apply"]).well();
         assert!(again.stderr.contains("nothing was changed"), "{}", again.stderr);
@@ -107,13 +107,13 @@ fn a_licence_that_only_rocketchat_can_read() {
     assert_eq!(run.code, Some(1), "{run:?}");
     let told = format!("from `{}`, does not include federation: it has only auditing", file.display());
     assert!(run.stderr.contains(&told) && run.stderr.contains("run `sudo rcfed apply`"), "{}", run.stderr);
-    let report = doctor(&bed);
+    let report = bed.doctor();
     assert_eq!(report["first_cause"], "rocketchat.license", "{report:#}");
     // Rocket.Chat keeps the one it has, whatever its environment says: a better one has to be handed to it.
     std::fs::write(&file, support::sealed_licence(&["auditing", "federation"])).unwrap();
     let run = bed.rcfed(&["apply"]).well();
     assert!(run.stdout.contains("Federation     valid"), "{}", run.stdout);
-    healthy(&bed);
+    bed.is_well();
 }
 
 /// Two of them, found by their well-known documents, signed with keys that are fetched over TLS: an invite, a join, a
@@ -165,16 +165,4 @@ fn delegate(more: &str) -> &'static str {
 
 fn ids(bed: &Bed) -> String {
     bed.run(&["docker", "ps", "-q", "--no-trunc"])
-}
-
-fn doctor(bed: &Bed) -> Value {
-    let run = bed.rcfed(&["doctor", "--json"]);
-    serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {run:?}"))
-}
-
-fn healthy(bed: &Bed) {
-    let report = doctor(bed);
-    let bad = |finding: &&Value| !["ok", "info"].contains(&finding["status"].as_str().unwrap_or_default());
-    let told: Vec<&Value> = report["findings"].as_array().unwrap().iter().filter(bad).collect();
-    assert!(told.is_empty() && report["counts"]["skipped"] == 0, "{told:#?}\n{:#}", report["skipped"]);
 }

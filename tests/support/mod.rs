@@ -99,6 +99,19 @@ impl Bed {
         Run::of(command.args(["run", "-2"]).args(arguments).stdin(Stdio::null()).output().expect("bed run -2"))
     }
 
+    /// What the doctor says of the droplet's deployment.
+    pub fn doctor(&self) -> Value {
+        let run = self.rcfed(&["doctor", "--json"]);
+        let report: Value = serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {run:?}"));
+        assert_eq!(run.ok, report["counts"]["fail"] == 0, "{run:?}");
+        report
+    }
+
+    /// The doctor looked at everything, and has nothing to say that asks for something.
+    pub fn is_well(&self) {
+        is_well(&self.doctor());
+    }
+
     /// A command on the droplet; it must succeed.
     pub fn run(&self, arguments: &[&str]) -> String {
         let output = Command::new(&self.script).arg("run").args(arguments).output().expect("bed run");
@@ -200,6 +213,13 @@ impl Run {
         assert!(self.ok, "exit {:?}\nstdout:\n{}\nstderr:\n{}", self.code, self.stdout, self.stderr);
         self
     }
+}
+
+/// A report without anything that asks for something, and without a check that was left out.
+pub fn is_well(report: &Value) {
+    let told = |finding: &&Value| !["ok", "info"].contains(&finding["status"].as_str().unwrap_or_default());
+    let told: Vec<&Value> = report["findings"].as_array().unwrap().iter().filter(told).collect();
+    assert!(told.is_empty() && report["counts"]["skipped"] == 0, "{told:#?}\n{:#}", report["skipped"]);
 }
 
 /// A licence as the Rocket.Chat stand-in makes them up: a token whose signature is the word `standin`.

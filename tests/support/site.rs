@@ -24,14 +24,15 @@ pub fn serve(bed: &Bed, name: &str, printed: &str) -> Server {
     // A document for other servers, and one for clients where there is a homeserver for them.
     let documents = if printed.contains("answer this address") { 1 } else { 2 };
     assert_eq!(answers.len(), 2 * documents, "{printed}");
-    let (key, chain) = certificate(bed, name);
+    let (key, chain) = certificate(bed, &[name]);
     let mut words = vec!["/usr/bin/python3", "-c", SITE, ADDRESS, chain.to_str().unwrap(), key.to_str().unwrap()];
     words.extend(answers.iter().map(String::as_str));
     Server::start("inet", &words)
 }
 
 /// Key and certificate, by the bed's own authority.
-pub fn certificate(bed: &Bed, name: &str) -> (PathBuf, PathBuf) {
+pub fn certificate(bed: &Bed, names: &[&str]) -> (PathBuf, PathBuf) {
+    let name = names[0];
     let state = PathBuf::from(bed.value("RCFED_STATE"));
     let at = |file: &str| state.join(file);
     let of = |kind: &str| state.join(format!("site-{name}.{kind}"));
@@ -44,7 +45,7 @@ pub fn certificate(bed: &Bed, name: &str) -> (PathBuf, PathBuf) {
     let (key_, request_, chain_) = (text(&key), text(&request), text(&chain));
     let (ca, ca_key, conf) = (text(&at("pki/ca.crt")), text(&at("pki/ca.key")), text(&at("pki/openssl.cnf")));
     let san = text(&of("ext"));
-    std::fs::write(&san, format!("subjectAltName=DNS:{name}\nextendedKeyUsage=serverAuth\n")).unwrap();
+    std::fs::write(&san, format!("subjectAltName=DNS:{}\nextendedKeyUsage=serverAuth\n", names.join(",DNS:"))).unwrap();
     let curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
     let subject = format!("/CN={name}");
     openssl(
@@ -62,13 +63,48 @@ pub fn certificate(bed: &Bed, name: &str) -> (PathBuf, PathBuf) {
         &ca_key,
         "-CAcreateserial",
         "-days",
-        "9",
+        "90",
         "-extfile",
         &san,
         "-out",
         &chain_,
     ]);
     (key, chain)
+}
+
+/// nginx with a site of its own and `lines` in it.
+pub fn nginx(bed: &Bed, lines: &str) -> Server {
+    let (key, chain) = certificate(bed, &["fed.test"]);
+    let state = bed.value("RCFED_STATE");
+    let conf = format!(
+        "daemon off; pid {state}/site-nginx.pid; error_log stderr; events {{}}\nhttp {{\naccess_log off;\n\
+         client_body_temp_path {state}/site-body; proxy_temp_path {state}/site-proxy;\n\
+         fastcgi_temp_path {state}/site-f; uwsgi_temp_path {state}/site-u; scgi_temp_path {state}/site-s;\n\
+         server {{\nlisten {}:443 ssl;\nserver_name fed.test;\nssl_certificate {};\nssl_certificate_key {};\n{lines}\n\
+         location / {{ return 303 https://elsewhere.example/; }}\n}}\n}}\n",
+        ADDRESS,
+        chain.display(),
+        key.display(),
+    );
+    let file = kept(bed, "site-nginx.conf", &conf);
+    started(&format!("nginx -c {file}"))
+}
+
+/// A file in the bed's state directory.
+pub fn kept(bed: &Bed, name: &str, text: &str) -> String {
+    let path = PathBuf::from(bed.value("RCFED_STATE")).join(name);
+    std::fs::write(&path, text).unwrap();
+    path.display().to_string()
+}
+
+/// Starts a web server on the internet's side, and waits until it takes connections.
+pub fn started(command: &str) -> Server {
+    let address = ADDRESS;
+    let script = format!(
+        "{command} >&2 & server=$!\nwhile ! curl -sk -o /dev/null --max-time 2 --resolve fed.test:443:{address} https://fed.test/; do\n\
+         kill -0 $server || exit 1\nsleep 0.1\ndone\necho listening\nwait"
+    );
+    Server::start("inet", &["sh", "-c", &script])
 }
 
 /// `ADDRESS CHAIN KEY (PATH ANSWER)…`
