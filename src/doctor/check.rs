@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use serde::Serialize;
 
 use super::Site;
-use crate::config::Config;
+use crate::config::{Config, Proxy};
 use crate::finding::Finding;
 
 /// A row of the table.
@@ -159,6 +159,11 @@ pub(super) fn with_relay(config: &Config) -> bool {
 }
 
 /// Deployments whose gateway ends TLS itself.
-pub(super) fn with_certificate(config: &Config) -> bool {
-    config.proxy == crate::config::Proxy::Gateway
+pub(super) fn with_tls_gateway(config: &Config) -> bool {
+    config.proxy == Proxy::Gateway
+}
+
+/// Deployments whose certificate is shown by what rcfed lets reload it: the gateway, or the machine's nginx.
+pub(super) fn with_served_certificate(config: &Config) -> bool {
+    config.proxy != Proxy::None
 }

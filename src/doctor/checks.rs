@@ -87,6 +87,8 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::answers::Answers;
+    use crate::config::Mode;
 
     #[test]
     fn every_check_stands_after_what_it_needs_and_is_documented() {
@@ -105,5 +107,27 @@ mod tests {
             }
             assert!(seen.insert(check.id), "{} stands twice", check.id);
         }
+    }
+    #[test]
+    fn what_is_not_asked_behind_another_proxy() {
+        let asked = |proxy: &str| {
+            let toml = format!(
+                "federated_domain = \"example.org\"\nprofile = \"dendrite\"\nproxy = \"{proxy}\"\n\
+                 accept_end_of_life = true\n[admin]\nusername = \"ada\"\n"
+            );
+            let answers = Answers::from_toml(&toml, Path::new("answers.toml")).unwrap();
+            let config = Config::from_answers(&answers, Mode::Unattended).unwrap();
+            table().into_iter().filter(|check| (check.applies)(&config)).map(|check| check.id).collect::<Vec<_>>()
+        };
+        let all = asked("gateway");
+        let told = ["host", "none"].map(|proxy| {
+            let asked = asked(proxy);
+            let not: Vec<&str> = all.iter().copied().filter(|id| !asked.contains(id)).collect();
+            format!("{proxy}: {}", not.join(" "))
+        });
+        insta::assert_snapshot!(told.join("\n"), @r"
+        host: wellknown.server wellknown.client gateway.federation gateway.chat
+        none: certificate.served wellknown.server wellknown.client gateway.federation gateway.chat
+        ");
     }
 }

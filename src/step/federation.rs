@@ -10,13 +10,14 @@ use serde_json::{Value, json};
 
 use super::State;
 use super::account;
+use crate::acme::Store;
 use crate::clock;
-use crate::config::{Apex, Profile, Service};
+use crate::config::{Apex, Config, Profile, Proxy, Service};
 use crate::error::{Error, Result};
 use crate::host::fs::{self, Access};
 use crate::layout;
 use crate::machine::Machine;
-use crate::rocketchat::{Client, RestError};
+use crate::rocketchat::{self, Client, RestError};
 use crate::secrets::SecretName;
 use crate::ui::Task;
 
@@ -86,7 +87,10 @@ pub(super) async fn apply(machine: &Machine, task: &Task) -> Result<String> {
     if machine.config.profile == Profile::Native {
         native::apply(machine, &client, task, &mut verdict).await?;
         verdict.store(machine)?;
-        return Ok(verdict.words);
+        return match verdict.hint {
+            Some(hint) if verdict.federation == "invalid" => Err(Error::new(verdict.words, hint)),
+            _ => Ok(verdict.words),
+        };
     }
     task.note("reading settings back");
     let held = read_back(&client, &expected(machine)?).await;
@@ -108,7 +112,7 @@ pub(super) async fn apply(machine: &Machine, task: &Task) -> Result<String> {
         seen => seen?,
     };
     verdict.words = seen.words.clone();
-    verdict.hint = seen.hint().map(ToString::to_string);
+    verdict.hint = hint(&machine.config, &seen);
     verdict.federation = match (seen.valid, machine.config.names.apex) {
         (true, _) => "valid",
         // The other web site may not have been changed yet: that is for its owner to do, and no failure of this run.
@@ -122,6 +126,27 @@ pub(super) async fn apply(machine: &Machine, task: &Task) -> Result<String> {
         return Err(Error::new(format!("Rocket.Chat's own check of its federation failed: {}", verdict.words), hint));
     }
     Ok(verdict.words)
+}
+
+/// What to do; the last step behind a proxy of one's own is to let it answer.
+fn hint(config: &Config, seen: &rocketchat::Verdict) -> Option<String> {
+    let hint = seen.hint()?;
+    if config.proxy != Proxy::None || seen.ping.is_err() {
+        return Some(hint.to_owned());
+    }
+    Some(format!("{}. If it does already: {hint}", at_the_proxy(config)))
+}
+
+/// What is left to its owner, once there is a certificate.
+fn at_the_proxy(config: &Config) -> String {
+    let names: Vec<&str> = config.names.served().into_iter().map(|name| name.as_str()).collect();
+    format!(
+        "let your proxy answer on port 443 for {} and forward to 127.0.0.1:8080; it may use the certificate in \
+         {}/{} (docs/proxy.md)",
+        names.join(", "),
+        layout::CERTIFICATE,
+        Store::FILE,
+    )
 }
 
 /// Rocket.Chat has the settings it was given.
@@ -178,4 +203,37 @@ pub(crate) fn expected(machine: &Machine) -> Result<Vec<(&'static str, Value)>> 
         ("Federation_Matrix_hs_token", json!(secret(SecretName::HsToken)?)),
         ("Federation_Matrix_as_token", json!(secret(SecretName::AsToken)?)),
     ])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::answers::Answers;
+    use crate::config::Mode;
+    use crate::rocketchat::Problem;
+
+    #[test]
+    fn behind_a_proxy_of_ones_own_the_last_step_is_told() {
+        let told = ["gateway", "none"].map(|proxy| {
+            let toml = format!(
+                "federated_domain = \"example.org\"\nprofile = \"synapse\"\nproxy = \"{proxy}\"\n\
+                 accept_end_of_life = true\n[admin]\nusername = \"ada\"\n"
+            );
+            let answers = Answers::from_toml(&toml, std::path::Path::new("answers.toml")).unwrap();
+            let config = Config::from_answers(&answers, Mode::Unattended).unwrap();
+            let problem = || Problem { text: String::new(), hint: "look, then run `sudo rcfed apply`".into() };
+            let seen =
+                |ping| rocketchat::Verdict { valid: false, ping, reachability: Err(problem()), words: String::new() };
+            let told = [Ok(Duration::ZERO), Err(problem())].map(|ping| hint(&config, &seen(ping)).unwrap());
+            format!("{proxy}: {}", told.join("\nwithout a ping: "))
+        });
+        insta::assert_snapshot!(told.join("\n"), @r"
+        gateway: look, then run `sudo rcfed apply`
+        without a ping: look, then run `sudo rcfed apply`
+        none: let your proxy answer on port 443 for example.org, chat.example.org, matrix.example.org and forward to 127.0.0.1:8080; it may use the certificate in /var/lib/rcfed/certificate/pair.pem (docs/proxy.md). If it does already: look, then run `sudo rcfed apply`
+        without a ping: look, then run `sudo rcfed apply`
+        ");
+    }
 }

@@ -115,21 +115,30 @@ pub(crate) fn wanted(machine: &Machine, part: Part) -> Option<String> {
     Some(if part == Part::Http { digests.http.clone() } else { digests.site.clone() })
 }
 
+/// The address at which rcfed's certificate is shown by what rcfed lets reload it, if that runs.
+pub(crate) async fn shown_at(machine: &Machine) -> Result<Option<String>> {
+    Ok(match machine.config.proxy {
+        Proxy::Gateway => {
+            let url = machine.url(Service::Gateway, 443).await?;
+            url.map(|url| url.trim_start_matches("http://").to_owned())
+        }
+        Proxy::Host => Some("127.0.0.1:443".into()),
+        Proxy::None => None,
+    })
+}
+
 async fn serves_pair(machine: &Machine) -> Result<bool> {
     let store = crate::acme::Store::new(machine.path(crate::layout::CERTIFICATE));
     let Some(pair) = store.load()? else { return Ok(false) };
     let Ok(wanted) = CertificateDer::from_pem_slice(pair.fullchain_pem.as_bytes()) else { return Ok(false) };
-    let address = match machine.config.proxy {
-        Proxy::Gateway => machine.url(Service::Gateway, 443).await?,
-        Proxy::Host => Some("127.0.0.1:443".into()),
-        // What that proxy shows is its own.
-        Proxy::None => return Ok(true),
-    };
-    let Some(address) = address else { return Ok(false) };
-    let address = address.trim_start_matches("http://");
+    // What another proxy shows is its own.
+    if machine.config.proxy == Proxy::None {
+        return Ok(true);
+    }
+    let Some(address) = shown_at(machine).await? else { return Ok(false) };
     let name = machine.config.names.chat.as_str();
     for _ in 0..3 {
-        if let Some(leaf) = served_certificate(address, name).await {
+        if let Some(leaf) = served_certificate(&address, name).await {
             return Ok(leaf == wanted.as_ref());
         }
         tokio::time::sleep(Duration::from_millis(50)).await;

@@ -7,21 +7,22 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use super::super::Site;
-use super::super::check::{Check, Doc, Place, with_certificate};
+use super::super::check::{Check, Doc, Place, always, with_served_certificate};
 use crate::acme::{self, Certificate, Failure, Store};
-use crate::config::Service;
+use crate::config::Proxy;
 use crate::domain::DomainName;
 use crate::error::Result;
-use crate::finding::Finding;
+use crate::finding::{Finding, Status};
 use crate::host::tls::served_certificate;
 use crate::layout;
+use crate::step::reload::shown_at;
 use crate::step::{State, Step};
 
 /// Stands before the gateway's checks: nginx does not accept its files without it.
 pub(super) const FILE: &[Check] = &[Check {
     id: "certificate.file",
     place: Place::Tls,
-    applies: with_certificate,
+    applies: always,
     needs: &[],
     limit: 5,
     run: |site| Box::pin(async move { vec![told("certificate.file", file(&site))] }),
@@ -38,22 +39,22 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "certificate.served",
         place: Place::Tls,
-        applies: with_certificate,
+        applies: with_served_certificate,
         needs: &["certificate.file", "gateway.loaded"],
         limit: 8,
         run: |site| Box::pin(async move { vec![told("certificate.served", served(&site).await)] }),
         doc: Doc {
-            what: "The certificate the gateway shows for every name, byte by byte against the one on disk.",
+            what: "The certificate the gateway, or this machine's nginx where that is the proxy, shows for every name, byte by byte against the one on disk.",
             why: "nginx reads it only when it reloads: a renewed certificate on disk helps nobody until then.",
             fails: "The file is good for months, and yet visitors see an expired certificate.",
-            fix: "`sudo rcfed apply` reloads the gateway and waits until it shows the new one.",
+            fix: "`sudo rcfed apply` reloads it and waits until it shows the new one.",
             source: "nginx, ngx_http_ssl_module.",
         },
     },
     Check {
         id: "certificate.renewal",
         place: Place::Tls,
-        applies: with_certificate,
+        applies: always,
         needs: &[],
         limit: 8,
         run: |site| Box::pin(async move { vec![told("certificate.renewal", renewal(&site).await)] }),
@@ -81,7 +82,16 @@ fn file(site: &Site) -> Result<Finding> {
         Some(Err(error)) => Finding::fail(ID, subject, error.to_string()).command("sudo rcfed renew --force"),
         Some(Ok(certificate)) => judge(&subject, &certificate, &machine.config.names.served(), Timestamp::now()),
     };
-    Ok(with_failure(finding, failure.as_ref(), Timestamp::now()))
+    Ok(for_proxy(with_failure(finding, failure.as_ref(), Timestamp::now()), machine.config.proxy))
+}
+
+/// Another proxy may show a certificate of its own; what it really shows is looked at from outside.
+fn for_proxy(finding: Finding, proxy: Proxy) -> Finding {
+    match (proxy, finding.status) {
+        (Proxy::None, Status::Fail) => Finding { status: Status::Warn, ..finding }
+            .seen("with proxy = \"none\" it matters only if your proxy uses it"),
+        _ => finding,
+    }
 }
 
 fn judge(subject: &str, certificate: &Certificate, names: &[&DomainName], now: Timestamp) -> Finding {
@@ -131,7 +141,7 @@ fn with_failure(finding: Finding, failure: Option<&Failure>, now: Timestamp) -> 
     } else {
         "the timer tries again at its next run".into()
     };
-    let mut finding = if finding.status <= crate::finding::Status::Info {
+    let mut finding = if finding.status <= Status::Info {
         Finding::warn(
             finding.id,
             finding.subject,
@@ -151,11 +161,15 @@ async fn served(site: &Site) -> Result<Finding> {
     let machine = &site.machine;
     let pair = Store::new(machine.path(layout::CERTIFICATE)).load()?;
     let wanted = pair.and_then(|pair| CertificateDer::from_pem_slice(pair.fullchain_pem.as_bytes()).ok());
-    let (Some(wanted), Some(base)) = (wanted, machine.url(Service::Gateway, 443).await?) else {
-        return Ok(Finding::unknown(ID, "gateway", "there is nothing to compare"));
+    let (whose, words) = match machine.config.proxy {
+        Proxy::Host => ("nginx", "this machine's nginx"),
+        _ => ("gateway", "the gateway"),
+    };
+    let (Some(wanted), Some(address)) = (wanted, shown_at(machine).await?) else {
+        return Ok(Finding::unknown(ID, whose, "there is nothing to compare"));
     };
     let names = machine.config.names.served();
-    let looks = names.iter().map(|name| served_certificate(base.trim_start_matches("http://"), name.as_str()));
+    let looks = names.iter().map(|name| served_certificate(&address, name.as_str()));
     let shown = futures_util::future::join_all(looks).await;
     let wrong = |good: fn(&[u8], Option<&Vec<u8>>) -> bool| {
         let wrong = names.iter().zip(&shown).filter(|(_, leaf)| good(wanted.as_ref(), leaf.as_ref()));
@@ -164,10 +178,12 @@ async fn served(site: &Site) -> Result<Finding> {
     let (silent, other) =
         (wrong(|_, leaf| leaf.is_none()), wrong(|wanted, leaf| leaf.is_some_and(|leaf| leaf != wanted)));
     Ok(match (silent.as_str(), other.as_str()) {
-        ("", "") => Finding::ok(ID, "gateway", "shows the certificate on disk"),
-        ("", names) => Finding::fail(ID, names, "the gateway shows another certificate than the one on disk")
+        ("", "") => Finding::ok(ID, whose, "shows the certificate on disk"),
+        ("", names) => Finding::fail(ID, names, format!("{words} shows another certificate than the one on disk"))
             .command("sudo rcfed apply"),
-        (names, _) => Finding::fail(ID, names, "the gateway shows no certificate at all").command("sudo rcfed apply"),
+        (names, _) => {
+            Finding::fail(ID, names, format!("{words} shows no certificate at all")).command("sudo rcfed apply")
+        }
     })
 }
 
@@ -257,5 +273,18 @@ mod tests {
         }
         tell(with_failure(judge("pair.pem", &certificate, &[&own], now), Some(&failure), now));
         insta::assert_snapshot!(lines.join("\n"));
+    }
+
+    #[test]
+    fn behind_another_proxy_the_file_is_no_failure() {
+        let told = [Proxy::Gateway, Proxy::Host, Proxy::None].map(|proxy| {
+            let finding = for_proxy(Finding::fail("certificate.file", "pair.pem", "expired"), proxy);
+            format!("{proxy:?}: {} {:?}", finding.status.name(), finding.evidence)
+        });
+        insta::assert_snapshot!(told.join("\n"), @r#"
+        Gateway: fail []
+        Host: fail []
+        None: warn ["with proxy = \"none\" it matters only if your proxy uses it"]
+        "#);
     }
 }

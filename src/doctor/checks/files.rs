@@ -90,18 +90,19 @@ async fn content(site: Arc<Site>) -> Vec<Finding> {
     };
     let directories = topology.directories.iter().map(|d| (&d.path, Step::Directory(d.clone())));
     let files = topology.files.iter().map(|f| (&f.path, Step::File(f.clone())));
+    let ours = directories.chain(files).map(|(path, step)| (path.display().to_string(), step));
+    let sites = topology.sites.iter().map(|site| (site.path.to_owned(), Step::Site(site.phase)));
     let mut findings = Vec::new();
-    for (path, step) in directories.chain(files) {
+    for (subject, step) in ours.chain(sites) {
         // What the configuration changed is told by `config.applied`.
         let Some(change) = look.change(&step.id()).filter(|change| change.by_hand) else { continue };
-        let subject = path.display().to_string();
         findings.push(match change.why.as_str() {
             "" => Finding::warn(ID, subject, "is missing").command("sudo rcfed apply"),
             why => Finding::warn(ID, subject, format!("is not as rcfed wrote it: {why}")).command("sudo rcfed apply"),
         });
     }
     if findings.is_empty() {
-        let count = topology.files.len() + topology.directories.len();
+        let count = topology.files.len() + topology.directories.len() + topology.sites.len();
         let said = format!("none of {count} files and directories was changed by hand");
         findings.push(Finding::ok(ID, layout::STATE, said));
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::Site;
-use super::super::check::{Check, Doc, Place, always, with_certificate, with_homeserver};
+use super::super::check::{Check, Doc, Place, always, with_homeserver, with_tls_gateway};
 use super::containers::container;
 use crate::config::Service;
 use crate::error::Result;
@@ -80,7 +80,7 @@ pub(super) const ROUTES: &[Check] = &[
     Check {
         id: "gateway.federation",
         place: Place::Proxy,
-        applies: |config| with_homeserver(config) && with_certificate(config),
+        applies: |config| with_homeserver(config) && with_tls_gateway(config),
         needs: &["gateway.loaded", "certificate.served", "homeserver.up"],
         limit: 8,
         run: |site| {
@@ -103,7 +103,7 @@ pub(super) const ROUTES: &[Check] = &[
     Check {
         id: "gateway.chat",
         place: Place::Proxy,
-        applies: with_certificate,
+        applies: with_tls_gateway,
         needs: &["gateway.loaded", "certificate.served", "rocketchat.up"],
         limit: 8,
         run: |site| {

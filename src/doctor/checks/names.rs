@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::super::Site;
-use super::super::check::{Check, Doc, Place, always, with_certificate, with_homeserver};
+use super::super::check::{Check, Doc, Place, always, with_homeserver, with_tls_gateway};
 use crate::apex::{self, Available};
 use crate::config::{Apex, Config, Service};
 use crate::dns::{self, Expected, Lookup};
@@ -36,7 +36,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "dns.caa",
         place: Place::Dns,
-        applies: with_certificate,
+        applies: always,
         needs: &[],
         limit: 10,
         run: |site| Box::pin(records(site, "dns.caa")),
@@ -97,7 +97,7 @@ pub(super) const CHECKS: &[Check] = &[
 
 /// Whether this machine's gateway answers for the federated domain over TLS.
 fn documents(config: &Config) -> bool {
-    config.names.apex == Apex::Here && with_certificate(config)
+    config.names.apex == Apex::Here && with_tls_gateway(config)
 }
 
 async fn records(site: Arc<Site>, id: &'static str) -> Vec<Finding> {

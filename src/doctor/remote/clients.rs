@@ -73,6 +73,10 @@ fn with(sight: &Sight<'_>, judge: fn(&Sight<'_>, &ClientSide) -> Vec<Finding>) -
 }
 
 fn document(sight: &Sight<'_>, clients: &ClientSide) -> Vec<Finding> {
+    // Whatever is there belongs to the web site, and to name a homeserver would be wrong.
+    if sight.own.is_some_and(|own| own.without_homeserver) {
+        return Vec::new();
+    }
     let url = url(sight, "client");
     let serve = format!(
         "serve {{\"m.homeserver\": {{\"base_url\": \"https://matrix.{}\"}}}} there, with Access-Control-Allow-Origin: *",

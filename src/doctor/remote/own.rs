@@ -31,6 +31,8 @@ pub struct Own {
     pub chat: Vec<ChatSeen>,
     /// Public addresses that do not answer from here, and the gateway's address that was asked instead.
     pub instead: Vec<(IpAddr, IpAddr)>,
+    /// Rocket.Chat federates by itself, so there is nothing for Matrix clients.
+    pub without_homeserver: bool,
 }
 
 /// A finished look of a deployment at itself.
@@ -63,7 +65,9 @@ pub async fn see(machine: &Machine) -> Result<Seen> {
             (seen, chat) = (through, chat_through);
         }
     }
-    Ok(Seen { look: seen, own: Own { chat_host: names.chat.to_string(), chat, instead }, at: jiff::Timestamp::now() })
+    let without_homeserver = !machine.config.profile.has_homeserver();
+    let own = Own { chat_host: names.chat.to_string(), chat, instead, without_homeserver };
+    Ok(Seen { look: seen, own, at: jiff::Timestamp::now() })
 }
 
 /// The outcomes of every row beside those from inside: what a failure inside explains is not told again. Without a

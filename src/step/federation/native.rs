@@ -4,6 +4,7 @@
 //! No part of it says so by itself: without the module, or with a domain it does not like, Rocket.Chat runs on and people
 //! notice nothing but that nobody elsewhere can be found.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -13,6 +14,7 @@ use super::Verdict;
 use crate::clock;
 use crate::config::{Apex, Config, Proxy, Service};
 use crate::error::{Error, Explain, Result};
+use crate::host::net::listeners;
 use crate::host::tls;
 use crate::machine::Machine;
 use crate::matrix::discovery;
@@ -71,8 +73,18 @@ pub(super) async fn apply(machine: &Machine, client: &Client, task: &Task, verdi
             verdict.words = format!("the web site on {name} does not send other servers here yet: {why}");
             verdict.hint = Some("let it answer as is said below, then run `sudo rcfed apply`".into());
         }
+    } else if machine.config.proxy == Proxy::None && !answered(machine).await? {
+        verdict.federation = "invalid".into();
+        verdict.words = format!("Rocket.Chat has keys as {name}, but nobody answers for {name} at port 443");
+        verdict.hint = Some(format!("{}, then run `sudo rcfed apply`", super::at_the_proxy(&machine.config)));
     }
     Ok(())
+}
+
+/// Whether there is a proxy at all. Not every machine reaches its own public address, but it sees who listens here.
+async fn answered(machine: &Machine) -> Result<bool> {
+    let here = listeners(Path::new("/"), &[443]).is_ok_and(|found| !found.is_empty());
+    Ok(here || delegated(machine).await?.is_ok())
 }
 
 /// The licence in use has federation; one on disk that may have it is tried.
