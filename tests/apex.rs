@@ -1,7 +1,6 @@
 //! The federated domain as somebody else's web site: the printed lines in real web servers, and a deployment that waits for
 //! them.
 
-#[allow(dead_code)]
 #[path = "support/site.rs"]
 mod site;
 mod support;

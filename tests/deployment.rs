@@ -45,17 +45,6 @@ fn a_workspace_that_may_not_send_is_a_failure_with_a_remedy() {
 }
 
 #[test]
-#[ignore = "minutes long; `make test-all` runs it"]
-fn one_name_for_everything() {
-    let Some(bed) = Bed::up() else { return };
-    let answers = bed.answers("synapse", "chat_domain = \"fed.test\"\nmatrix_domain = \"fed.test\"");
-    bed.rcfed(&["init", "--answers", answers.to_str().unwrap(), "--yes", "--no-input"]).well();
-    assert_eq!(bed.https("https://fed.test/api/info", &[]).0, 200);
-    assert_eq!(bed.https("https://fed.test/_matrix/federation/v1/version", &[]).0, 200);
-    assert!(bed.https("https://fed.test/.well-known/matrix/server", &[]).1.contains("fed.test:443"));
-}
-
-#[test]
 fn an_apex_elsewhere_ends_pending_and_says_what_is_missing() {
     let Some(bed) = Bed::up() else { return };
     bed.bed(&["dns", "set", "fed.test", "A", "198.51.100.7"]);
@@ -94,47 +83,6 @@ fn a_port_that_the_authority_cannot_reach_is_named_and_apply_goes_on() {
     for (name, id) in before {
         assert_eq!(containers(&bed).get(&name), Some(&id), "{name} was started again");
     }
-}
-
-/// Every way in which names may coincide, for both homeservers, with the federated domain here and elsewhere; `make test`
-/// takes one of the twelve.
-#[test]
-#[ignore = "minutes long; `make test-all` runs it"]
-fn every_combination_of_names() {
-    let all = std::env::var_os("RCFED_TEST_ALL").is_some();
-    let mut tried = 0;
-    let Some(bed) = Bed::up() else { return };
-    for profile in ["dendrite", "synapse"] {
-        for (chat, matrix, apex) in [
-            ("chat.fed.test", "matrix.fed.test", "elsewhere"),
-            ("fed.test", "matrix.fed.test", "here"),
-            ("chat.fed.test", "fed.test", "here"),
-            ("chat.fed.test", "chat.fed.test", "here"),
-            ("chat.fed.test", "chat.fed.test", "elsewhere"),
-            ("fed.test", "fed.test", "here"),
-        ] {
-            // The slice of a short run: the homeserver's name is the federated one, and Rocket.Chat has its own.
-            if !all && (profile, chat, matrix) != ("dendrite", "chat.fed.test", "fed.test") {
-                continue;
-            }
-            tried += 1;
-            bed.bed(&["clean"]);
-            let more = format!("chat_domain = \"{chat}\"\nmatrix_domain = \"{matrix}\"\napex = \"{apex}\"");
-            let answers = bed.answers(profile, &more);
-            bed.rcfed(&["init", "--answers", answers.to_str().unwrap(), "--yes", "--no-input"]).well();
-            assert_eq!(bed.https(&format!("https://{chat}/api/info"), &[]).0, 200, "{profile} {more}");
-            let version = format!("https://{matrix}/_matrix/federation/v1/version");
-            assert_eq!(bed.https(&version, &[]).0, 200, "{profile} {more}");
-            a_second_apply_changes_no_container(&bed);
-        }
-    }
-    assert_eq!(tried, if all { 12 } else { 1 });
-}
-
-fn a_second_apply_changes_no_container(bed: &Bed) {
-    let before = containers(bed);
-    bed.rcfed(&["apply"]).well();
-    assert_eq!(containers(bed), before);
 }
 
 fn whole_life(bed: &Bed, profile: &str, homeserver: &str) {

@@ -43,19 +43,16 @@ pub struct Front<'a> {
 }
 
 impl<'a> Front<'a> {
-    /// Starts it on an empty droplet, as its owner has it ready before `rcfed init`; none where rcfed brings its own.
-    pub fn before(bed: &'a Bed, kind: Kind, profile: &str, apex: &str) -> Option<Self> {
-        let names: &[&str] = match apex {
-            "here" => &["chat.fed.test", "matrix.fed.test", "fed.test"],
-            _ => &["chat.fed.test", "matrix.fed.test"],
-        };
+    /// Starts it on an empty droplet for `names`, as its owner has it ready before `rcfed init`; none where rcfed brings
+    /// its own. `profile` and `more` are those of the answers.
+    pub fn before(bed: &'a Bed, kind: Kind, names: &[&str], profile: &str, more: &str) -> Option<Self> {
         bed.bed(&["dns", "set", OLD.0, "A", "198.51.100.10"]);
         let command = match kind {
             Kind::Gateway => return None,
             Kind::Host => nginx(bed),
             Kind::Nginx => {
                 let command = nginx(bed);
-                rendered(bed, profile, apex);
+                rendered(bed, profile, more);
                 put(bed, "rcfed-http.conf");
                 command
             }
@@ -143,8 +140,8 @@ fn nginx(bed: &Bed) -> String {
 }
 
 /// Has rcfed write the model for another nginx.
-fn rendered(bed: &Bed, profile: &str, apex: &str) {
-    let answers = bed.answers(profile, &format!("proxy = \"host\"\napex = \"{apex}\""));
+fn rendered(bed: &Bed, profile: &str, more: &str) {
+    let answers = bed.answers(profile, &format!("proxy = \"host\"\n{more}"));
     let out = PathBuf::from(bed.value("RCFED_STATE")).join("model");
     bed.rcfed(&["render", "--answers", answers.to_str().unwrap(), "--out", out.to_str().unwrap()]).well();
 }
@@ -197,10 +194,10 @@ fn documented(language: &str, names: &[&str]) -> String {
     let page = include_str!("../../docs/proxy.md");
     let (_, from) = page.split_once(&format!("```{language}\n")).expect("the page has lines for it");
     let (lines, _) = from.split_once("```").expect("they end");
-    let lines = lines.replace("/etc/ssl/example.org", "CERTIFICATE").replace("example.org", "fed.test");
-    let lines = match names.contains(&"fed.test") {
-        true => lines,
-        false => lines.replace(", http://fed.test", "").replace(", fed.test", "").replace(" fed.test", ""),
-    };
+    let mut lines = lines.replace("/etc/ssl/example.org", "CERTIFICATE").replace("example.org", "fed.test");
+    for name in ["matrix.fed.test", "fed.test"].iter().filter(|name| !names.contains(name)) {
+        lines = lines.replace(&format!(", http://{name}"), "").replace(&format!(", {name}"), "");
+        lines = lines.replace(&format!(" {name}"), "").replace("    ServerAlias\n", "");
+    }
     lines.replace("CERTIFICATE", "/etc/ssl/example.org")
 }

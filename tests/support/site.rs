@@ -1,5 +1,7 @@
 //! Somebody's web site on the federated domain, at an address of its own, that answers what rcfed asks it to.
 
+#![allow(dead_code)]
+
 use std::path::PathBuf;
 use std::process::Command;
 
