@@ -1,7 +1,17 @@
 //! A Rocket.Chat that somebody else runs, started as they would: rcfed takes it as it is, and gives it back as it was.
 
+#[allow(dead_code)]
+#[path = "../support/front.rs"]
+mod front;
+mod guide;
+#[allow(dead_code)]
+#[path = "../support/site.rs"]
+mod site;
 #[path = "../support/mod.rs"]
 mod support;
+#[allow(dead_code)]
+#[path = "../support/surroundings.rs"]
+mod surroundings;
 mod theirs;
 
 use std::collections::BTreeMap;
