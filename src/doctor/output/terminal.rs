@@ -19,7 +19,8 @@ pub struct Look {
 pub fn terminal(report: &Report, look: Look) -> String {
     let subject = &report.subject;
     let at = subject.at.strftime("%Y-%m-%d %H:%M UTC");
-    let head = format!("{}  {}, rcfed {}, {at}", look.bold(&subject.server_name), subject.profile, subject.version);
+    let name = look.bold(&harmless(&subject.server_name));
+    let head = format!("{name}  {}, rcfed {}, {at}", subject.profile, subject.version);
     let mut lines = vec![head, String::new()];
     let places = report.places();
     for place in Place::all().filter(|place| places.contains_key(place)) {
@@ -47,7 +48,7 @@ pub fn terminal(report: &Report, look: Look) -> String {
         let ids: Vec<&str> = report.ignored.iter().map(|finding| finding.id).collect();
         lines.push(format!("Ignored, as the configuration says: {}", ids.join(", ")));
     }
-    lines.push(look.bold(&look.paint(report.status(), &format!("{}.", report.verdict()))));
+    lines.push(look.bold(&look.paint(report.status(), &format!("{}.", harmless(&report.verdict())))));
     lines.join("\n")
 }
 
@@ -55,7 +56,7 @@ pub fn terminal(report: &Report, look: Look) -> String {
 pub fn brief(report: &Report, look: Look) -> String {
     let status = report.status();
     let sign = look.paint(status, if status <= Status::Info { mark(Status::Ok) } else { mark(status) });
-    let mut lines = vec![format!("{sign} {}  ({} ms)", report.verdict(), report.took)];
+    let mut lines = vec![format!("{sign} {}  ({} ms)", harmless(&report.verdict()), report.took)];
     let worst =
         [Status::Fail, Status::Warn, Status::Unknown].into_iter().find(|status| report.of(*status).next().is_some());
     let shown = worst.into_iter().flat_map(|worst| report.of(worst));
@@ -63,8 +64,10 @@ pub fn brief(report: &Report, look: Look) -> String {
         let skipped = if one.status == Status::Fail { report.skipped_for(one.id) } else { Vec::new() };
         let folded =
             if skipped.is_empty() { String::new() } else { format!(" ({} checks wait for it)", skipped.len()) };
-        lines.push(format!("    {}  {} {}{folded}", look.bold(one.id), one.subject, one.summary));
-        lines.extend(one.remedy.iter().flat_map(|text| text.lines().take(1)).map(|line| format!("      {line}")));
+        let (subject, summary) = (harmless(&one.subject), harmless(&one.summary));
+        lines.push(format!("    {}  {subject} {summary}{folded}", look.bold(one.id)));
+        let remedy = one.remedy.iter().flat_map(|text| text.lines().take(1));
+        lines.extend(remedy.map(|line| format!("      {}", harmless(line))));
     }
     lines.join("\n")
 }
@@ -76,7 +79,10 @@ pub fn changes(changes: &[Change], since: Option<&str>) -> String {
         return format!("Nothing has changed since {since}.");
     }
     let word = |status: &Option<String>| status.clone().unwrap_or_else(|| "-".into());
-    let line = |c: &Change| format!("  {} → {}  {}  {} {}", word(&c.before), word(&c.now), c.id, c.subject, c.summary);
+    let line = |c: &Change| {
+        let (subject, summary) = (harmless(&c.subject), harmless(&c.summary));
+        format!("  {} → {}  {}  {subject} {summary}", word(&c.before), word(&c.now), c.id)
+    };
     let lines: Vec<String> = changes.iter().map(line).collect();
     format!("Changed since {since}:\n{}", lines.join("\n"))
 }
@@ -107,13 +113,15 @@ fn place(report: &Report, place: Place, look: Look) -> String {
 
 fn finding(finding: &Finding, skipped: &[&str], look: Look) -> Vec<String> {
     let sign = look.paint(finding.status, mark(finding.status));
-    let mut lines = vec![format!("  {sign} {}  {} {}", look.bold(finding.id), finding.subject, finding.summary)];
+    let (subject, summary) = (harmless(&finding.subject), harmless(&finding.summary));
+    let mut lines = vec![format!("  {sign} {}  {subject} {summary}", look.bold(finding.id))];
     let mut below = |label: &str, text: &str| {
         for (index, line) in text.lines().enumerate() {
-            lines.push(format!("      {:<5} {line}", if index == 0 { label } else { "" }));
+            lines.push(format!("      {:<5} {}", if index == 0 { label } else { "" }, harmless(line)));
         }
     };
-    below("seen", &finding.evidence.join("\n"));
+    let seen: Vec<String> = finding.evidence.iter().map(|fact| harmless(fact)).collect();
+    below("seen", &seen.join("\n"));
     below("note", finding.remedy.as_deref().unwrap_or_default());
     below("do", &finding.commands.join("\n"));
     below("later", finding.cached.as_deref().unwrap_or_default());
@@ -121,9 +129,34 @@ fn finding(finding: &Finding, skipped: &[&str], look: Look) -> Vec<String> {
         below("more", &format!("rcfed doctor --explain {}", finding.id));
     }
     if !skipped.is_empty() {
-        below("", &format!("not looked at until this is right: {}", skipped.join(", ")));
+        below("", &format!("not looked at until this is right: {}", folded(skipped)));
     }
     lines
+}
+
+/// Checks by their names, or their number where nobody would read all of them.
+fn folded(skipped: &[&str]) -> String {
+    const MOST: usize = 12;
+    match skipped.len() {
+        ..=MOST => skipped.join(", "),
+        many => format!("{many} checks, `--json` names them"),
+    }
+}
+
+/// What strangers say is shown and never obeyed: a terminal takes some characters for commands, and others turn lines around.
+fn harmless(text: &str) -> String {
+    let obeyed = |c: char| {
+        c.is_control() || matches!(c, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if obeyed(c) {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
 }
 
 fn mark(status: Status) -> &'static str {
@@ -176,5 +209,35 @@ mod tests {
         let well = terminal(&report, Look { colour: false, verbose: true });
         let none = [changes(&[], Some("2026-11-22T15:00:00Z")), changes(&[], None)].join("\n");
         insta::assert_snapshot!([normal, well, news, none].join("\n────\n"));
+    }
+
+    #[test]
+    fn what_a_stranger_says_moves_no_cursor() {
+        let evil = "\u{1b}[2J\u{9b}1A\r\nwell\u{202e}\u{7}";
+        let finding = Finding::fail("keys.answer", evil, evil).seen(evil).remedy(evil).cached(evil).command(evil);
+        let mut report = example();
+        report.subject.server_name = evil.into();
+        report.findings = vec![(Place::Homeserver, finding)];
+        let change = Change {
+            id: "x".into(),
+            subject: evil.into(),
+            before: None,
+            now: Some("fail".into()),
+            summary: evil.into(),
+        };
+        for text in
+            [terminal(&report, Look::default()), brief(&report, Look::default()), changes(&[change], Some("then"))]
+        {
+            let obeyed = text.chars().filter(|c| c.is_control() && *c != '\n').count();
+            assert_eq!(obeyed, 0, "{text:?}");
+            assert!(!text.contains('\u{202e}') && !text.lines().any(|line| line.starts_with("well")), "{text}");
+            assert!(text.contains("\\u{1b}[2J\\u{9b}1A\\r"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_long_list_of_checks_is_counted() {
+        assert_eq!(folded(&["a.b"; 3]), "a.b, a.b, a.b");
+        assert_eq!(folded(&["a.b"; 13]), "13 checks, `--json` names them");
     }
 }

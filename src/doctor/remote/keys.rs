@@ -6,6 +6,7 @@ use crate::finding::Finding;
 use crate::host::net::exchange::End;
 use crate::matrix::keys::{KeyFault, ServerKeys, Signature};
 use crate::matrix::probe::{Keys, Seen};
+use crate::matrix::server_name::ServerName;
 
 const ANSWER: &str = "keys.answer";
 const NAME: &str = "keys.name";
@@ -185,7 +186,8 @@ fn name(sight: &Sight<'_>) -> Vec<Finding> {
         let finding = Finding::fail(NAME, at(&seen.target), format!("calls itself `{theirs}`, not `{name}`")).seen(format!("\"server_name\": \"{theirs}\""));
         Some(match sight.delegate() {
             // Without a delegation, the name that was looked for is only where the homeserver lives.
-            None if !theirs.is_empty() => finding.remedy(format!("{name} is where the homeserver of {theirs} answers, not a server name: rcfed doctor {theirs}")),
+            // Only what is a name is put into a command.
+            None if ServerName::parse(theirs).is_ok() => finding.remedy(format!("{name} is where the homeserver of {theirs} answers, not a server name: rcfed doctor {theirs}")),
             Some(delegate) => finding
                 .remedy(format!("the well-known document sends others to {delegate}, which is the homeserver of {theirs}: name the right one there\n{}", words::document(&sight.host(), "HOST:443")))
                 .cached(sight.cached().unwrap_or_default()),
