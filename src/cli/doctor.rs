@@ -16,7 +16,7 @@ use crate::config::{Config, Mode};
 use crate::doctor::{self, Change, Check, Past, Redactor, Report, Site, Subject, remote};
 use crate::error::{Error, Result};
 use crate::host::facts;
-use crate::host::fs::{self, Access};
+use crate::host::fs;
 use crate::layout;
 use crate::machine::{self, Machine};
 use crate::secrets::SecretName;
@@ -113,7 +113,7 @@ impl DoctorArgs {
         let past = Past::load(&kept)?;
         let (report, sizes) = examine(&machine, past.clone(), &self.only).await?;
         let hide = redactor(&machine, self.share)?;
-        let news = self.changes.then(|| hide.changes(past.changes(&report)));
+        let news = self.changes.then(|| hide.changes(self.changed(&past, &report)));
         let report = hide.report(report);
         if self.only.is_empty() {
             let free = facts::free_space(&machine.path(layout::STATE)).ok();
@@ -127,11 +127,8 @@ impl DoctorArgs {
         self.tell(&ui, &report, news.as_deref().map(|news| (news, past.at())))
     }
 
-    /// Writes the files that were asked for, prints, and ends with an exit code. `news` since when.
+    /// Prints, writes the files that were asked for, and ends with an exit code. `news` since when.
     fn tell(&self, ui: &Ui, report: &Report, news: Option<(&[Change], Option<&str>)>) -> Result<()> {
-        for (file, text) in self.files(report)? {
-            fs::write(&file, text.as_bytes(), Access::root(0o644))?;
-        }
         if self.json {
             let json = doctor::json::json(report, news.map(|(news, _)| news));
             ui.data(&serde_json::to_string_pretty(&json).unwrap_or_default());
@@ -142,10 +139,24 @@ impl DoctorArgs {
             let look = self.colours(ui.verbosity());
             ui.data(&doctor::terminal::terminal(report, look));
         }
+        // A place that cannot be written to costs nobody the report.
+        for (file, text) in self.files(report)? {
+            fs::deliver(&file, text.as_bytes())?;
+        }
         match report.exit_code(self.strict) {
             0 => Ok(()),
             code => Err(Error::told(code)),
         }
+    }
+
+    /// What is not as it was, among what was looked at.
+    fn changed(&self, past: &Past, report: &Report) -> Vec<Change> {
+        let mut changes = past.changes(report);
+        if !self.only.is_empty() {
+            let looked: Vec<&str> = report.findings.iter().map(|(_, finding)| finding.id).collect();
+            changes.retain(|change| looked.contains(&change.id.as_str()));
+        }
+        changes
     }
 
     /// How reports are shown here.

@@ -99,6 +99,17 @@ pub fn write(path: &Path, bytes: &[u8], access: Access) -> Result<(), FileError>
     path.parent().map_or(Ok(()), sync_directory)
 }
 
+/// Writes a file for whoever runs this, whole or not at all. What is there and is no file, such as `/dev/stdout` or a pipe,
+/// is written to and stays what it is.
+pub fn deliver(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    if std::fs::metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir()) {
+        let opened = std::fs::OpenOptions::new().write(true).open(path);
+        return opened.and_then(|mut file| file.write_all(bytes)).map_err(|error| FileError::new("write", path, error));
+    }
+    let me = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    write(path, bytes, Access { mode: 0o644, uid: me.0, gid: me.1 })
+}
+
 /// Fails as [`write()`] would if the disk had no room for this many bytes; leaves nothing behind.
 pub fn room(path: &Path, bytes: usize) -> Result<(), FileError> {
     let temporary = beside(path);
@@ -198,12 +209,33 @@ fn write_new(path: &Path, bytes: &[u8], access: Access) -> io::Result<()> {
 }
 
 fn sync_directory(path: &Path) -> Result<(), FileError> {
+    // The parent of a bare file name.
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     std::fs::File::open(path).and_then(|dir| dir.sync_all()).map_err(|error| FileError::new("sync", path, error))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_no_file_is_written_to_and_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let (pipe, link) = (dir.path().join("pipe"), dir.path().join("link"));
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        std::os::unix::fs::symlink(&pipe, &link).unwrap();
+        let reader = std::thread::spawn({
+            let pipe = pipe.clone();
+            move || std::fs::read(pipe).unwrap()
+        });
+        deliver(&link, b"report").unwrap();
+        assert_eq!(reader.join().unwrap(), b"report");
+        assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
+        let file = dir.path().join("file");
+        deliver(&file, b"report").unwrap();
+        assert_eq!(super::access(&file).unwrap().unwrap().mode, 0o644);
+        assert!(deliver(dir.path(), b"report").is_err());
+    }
 
     #[test]
     fn a_failed_write_leaves_the_old_file_and_no_other() {
