@@ -10,6 +10,7 @@ mod healthy;
 #[path = "../matrix/servers.rs"]
 #[allow(dead_code)]
 mod servers;
+mod usage;
 mod world;
 mod zones;
 

@@ -11,7 +11,7 @@ use super::DoctorArgs;
 use crate::cli::Context;
 use crate::dns::Lookup;
 use crate::doctor::{self, Redactor, Report, remote};
-use crate::error::{Error, Result};
+use crate::error::{Error, Explain, Result};
 use crate::matrix::server_name::ServerName;
 use crate::matrix::{Eyes, Wishes, look};
 
@@ -39,8 +39,20 @@ pub(super) async fn run(args: &DoctorArgs, context: &Context) -> Result<()> {
             "`rcfed doctor --list-checks` names all; those from outside stand last",
         ));
     }
+    if args.names.iter().any(|name| name.trim().is_empty()) {
+        return Err(Error::usage(
+            "one of the names is empty",
+            "a server name is what stands after the colon of a Matrix id, e.g. `rcfed doctor example.org`",
+        ));
+    }
     let roots = args.ca.as_deref().map(read).transpose()?;
-    let eyes = Eyes::new(Lookup::new(&context.host), roots.as_deref())?;
+    let eyes = Eyes::new(Lookup::new(&context.host), roots.as_deref()).map_err(|blind| match &args.ca {
+        Some(file) => Error::usage(
+            format!("`{}`: {blind}", file.display()),
+            blind.hint().unwrap_or_else(|| "give a file with certificates".into()),
+        ),
+        None => blind.into(),
+    })?;
     if let ([name], None) = (args.names.as_slice(), &args.from)
         && name != "-"
     {
@@ -158,6 +170,8 @@ fn lines<R: AsyncBufRead + Unpin + Send + 'static>(
                 Err(error) => return wrong(&format!("cannot be read: {error}")),
             }
             let Ok(text) = std::str::from_utf8(&line) else { return wrong("is not text") };
+            // Some editors begin every file with it.
+            let text = text.trim_start_matches('\u{feff}');
             let name = text.split('#').next().unwrap_or_default().trim();
             if !name.is_empty() {
                 return Some((Ok(name.to_owned()), Some((reader, what, number))));

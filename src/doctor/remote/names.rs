@@ -6,7 +6,7 @@ use crate::dns::Fault;
 use crate::finding::Finding;
 use crate::host::net::exchange::Trouble;
 use crate::matrix::discovery::Problem;
-use crate::matrix::server_name::{NameError, Unwise};
+use crate::matrix::server_name::{NameError, ServerName, Unwise};
 
 pub(super) const GRAMMAR: &str = "name.grammar";
 const UNWISE: &str = "name.unwise";
@@ -77,13 +77,34 @@ pub(super) const CHECKS: &[Remote] = &[
 
 /// What is told of a text that is no name.
 pub(super) fn refused(text: &str, error: &NameError) -> Finding {
-    let host = text.trim_start_matches("https://").trim_start_matches("http://");
-    let host = host.split('/').next().unwrap_or_default().trim_end_matches('.');
     let finding = Finding::fail(GRAMMAR, format!("`{text}`"), format!("is not a server name: {error}"));
-    match crate::matrix::server_name::ServerName::parse(host) {
-        Ok(name) if name.as_str() != text => finding.remedy(format!("write only the name: rcfed doctor {name}")),
-        _ => finding.remedy("a server name is what stands after the colon of a Matrix id, e.g. example.org"),
+    match meant(text) {
+        Some(name) => finding.remedy(format!("write only the name: rcfed doctor {name}")),
+        None => finding.remedy("a server name is what stands after the colon of a Matrix id, e.g. example.org"),
     }
+}
+
+/// The name in what people write instead of one: a URL, an id of a user or a room, an e-mail address, an IPv6 address without
+/// its brackets, letters that DNS knows only in another form.
+fn meant(text: &str) -> Option<ServerName> {
+    let rest = text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+    let rest = rest.split_once("://").map_or(rest, |(_, rest)| rest);
+    let rest = rest.split(['/', '?']).next()?;
+    let rest = match (rest.strip_prefix(['@', '#', '!', '$', '+']), rest.split_once('@')) {
+        (Some(id), _) => id.split_once(':')?.1,
+        (None, Some((_, host))) => host,
+        (None, None) => rest,
+    };
+    let rest = rest.trim_end_matches('.');
+    if rest.parse::<std::net::Ipv6Addr>().is_ok() {
+        return ServerName::parse(&format!("[{rest}]")).ok();
+    }
+    let found = ServerName::parse(rest).ok().or_else(|| {
+        let (host, port) = rest.split_once(':').map_or((rest, None), |(host, port)| (host, Some(port)));
+        let host = url::Host::parse(host).ok().filter(|host| matches!(host, url::Host::Domain(_)))?;
+        ServerName::parse(&port.map_or(host.to_string(), |port| format!("{host}:{port}"))).ok()
+    });
+    found.filter(|name| name.as_str() != text)
 }
 
 fn unwise(sight: &Sight<'_>) -> Vec<Finding> {
@@ -152,4 +173,38 @@ fn private(sight: &Sight<'_>) -> Vec<Finding> {
             .cached(sight.kept(&host))
     };
     all.into_iter().map(told).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_is_found_in_what_people_write_instead() {
+        let texts = [
+            "https://example.org",
+            "https://example.org/_matrix/static/?x",
+            "matrix://example.org:8448/",
+            "example.org.",
+            "example.org/",
+            "@ada:example.org",
+            "#room:example.org:8448",
+            "!room:[2001:db8::1]",
+            "ada@example.org",
+            " example.org ",
+            "\u{feff}example.org",
+            "2001:db8::1",
+            "https://[2001:db8::1]:8448/",
+            "bücher.example",
+            "https://bücher.example:8448",
+            "@ada",
+            "a..b",
+            "999.1.1.1",
+            "example.org:99999",
+            "..",
+            "",
+        ];
+        let table = texts.map(|text| format!("{text:?} → {:?}", meant(text).map(|name| name.to_string())));
+        insta::assert_snapshot!(table.join("\n"));
+    }
 }
