@@ -211,20 +211,40 @@ async fn last_run(site: &Site) -> Finding {
     let words = ["show", "rcfed-renew.service", "--property=Result", "--value"];
     let run = tokio::process::Command::new("systemctl").args(words).output();
     match tokio::time::timeout(Duration::from_secs(5), run).await {
-        Ok(Ok(output)) => match String::from_utf8_lossy(&output.stdout).trim() {
-            "success" | "" => fine,
-            result => Finding::warn(ID, "renewal", "is set up, but its last run failed")
-                .seen(format!("systemd: {result}"))
-                .command("sudo journalctl -u rcfed-renew.service -n 30"),
-        },
+        Ok(Ok(output)) => ended(String::from_utf8_lossy(&output.stdout).trim()).unwrap_or(fine),
         Ok(Err(error)) => Finding::unknown(ID, "renewal", format!("systemctl cannot be run: {error}")),
         Err(_) => Finding::unknown(ID, "renewal", "systemctl gave no answer within 5 s"),
+    }
+}
+
+/// What systemd's word for the end of the last run means; none if it ended well, or never was.
+fn ended(result: &str) -> Option<Finding> {
+    match result {
+        "success" | "" => None,
+        result => Some(
+            Finding::warn("certificate.renewal", "renewal", "is set up, but its last run failed")
+                .seen(format!("systemd: {result}"))
+                .command("sudo journalctl -u rcfed-renew.service -n 30"),
+        ),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_run_is_told_by_the_word_of_systemd() {
+        assert_eq!((ended("success"), ended("")), (None, None));
+        for word in ["exit-code", "timeout", "oom-kill", "start-limit-hit"] {
+            let finding = ended(word).unwrap();
+            assert_eq!(
+                (finding.status, finding.evidence),
+                (crate::finding::Status::Warn, vec![format!("systemd: {word}")])
+            );
+            assert_eq!(finding.commands, ["sudo journalctl -u rcfed-renew.service -n 30"]);
+        }
+    }
 
     #[test]
     fn a_certificate_is_judged_by_its_names_and_days() {

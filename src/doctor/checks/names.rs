@@ -3,15 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
+use jiff::Timestamp;
 use serde_json::Value;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::super::Site;
 use super::super::check::{Check, Doc, Place, always, with_homeserver, with_tls_gateway};
 use crate::apex::{self, Available};
 use crate::config::{Apex, Config, Service};
-use crate::dns::{self, Expected, Lookup};
-use crate::finding::Finding;
+use crate::dns::{self, Expected, Lookup, Said};
+use crate::finding::{Finding, Status};
 use crate::host::net::Addresses;
 use crate::host::tls;
 use crate::preflight;
@@ -117,21 +119,44 @@ async fn records(site: Arc<Site>, id: &'static str) -> Vec<Finding> {
         let name = site.machine.config.names.federated.as_str();
         return vec![Finding::ok(id, name, "nothing stands in the way")];
     }
-    let cached = |finding: Finding| match finding.status {
-        crate::finding::Status::Fail => {
-            finding.cached("resolvers may believe the old records until their time to live is over")
+    let lookup = Lookup::new(&site.machine.host);
+    let told = found.into_iter().map(|finding| async {
+        match finding.status {
+            Status::Fail => {
+                let said = old_records(&lookup, &finding.subject, Timestamp::now()).await;
+                finding.cached(said)
+            }
+            _ => finding,
         }
-        _ => finding,
-    };
-    found.into_iter().map(cached).collect()
+    });
+    join_all(told).await
+}
+
+/// Until when others keep the records that a name has now, or the news that it has none.
+async fn old_records(lookup: &Lookup, name: &str, now: Timestamp) -> String {
+    let zone = timeout(Duration::from_secs(2), lookup.zone(name, true)).await.ok().flatten();
+    let said = zone.iter().flat_map(|zone| &zone.servers).filter_map(|server| match &server.said {
+        Said::Answer(own) => Some(own.ttl),
+        _ => None,
+    });
+    match said.max() {
+        Some(ttl) => format!("others may believe the old records until {}", utc(now, u64::from(ttl))),
+        None => "resolvers may believe the old records until their time to live is over".into(),
+    }
+}
+
+fn utc(now: Timestamp, seconds: u64) -> String {
+    (now + Duration::from_secs(seconds)).strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
 /// Less than the check's own limit, so that it can say why.
 const LOOK: Duration = Duration::from_secs(8);
 
-/// The time for which others may keep what they saw.
-const KEPT: &str =
-    "other servers may believe a wrong answer for up to 48 hours after it was put right, and a failure for one hour";
+/// The time for which others may keep what they saw (server-server API, resolving server names).
+fn kept(now: Timestamp) -> String {
+    let until = |hours: u64| utc(now, 3600 * hours);
+    format!("other servers may believe a wrong answer until {}, and a failure until {}", until(48), until(1))
+}
 
 async fn server(site: &Site) -> Finding {
     let delegate = format!("{}:443", render::delegate(&site.machine.config));
@@ -180,7 +205,7 @@ async fn document(site: &Site, id: &'static str, which: &str, pointer: &str, wan
             .command("sudo rcfed apply")
             // The digest in a file that was edited by hand is still the old one.
             .command("sudo docker exec rcfed-gateway nginx -c /run/rcfed/nginx.conf -s reload")
-            .cached(KEPT)
+            .cached(kept(Timestamp::now()))
     };
     match tls::get(base.trim_start_matches("http://"), name, &path).await {
         None => finding("is not answered"),
