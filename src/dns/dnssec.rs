@@ -21,6 +21,8 @@ pub struct Bogus {
     pub zone: String,
     /// What is wrong.
     pub cause: Cause,
+    /// How long others keep the DS record above it, in seconds; from a resolver, what is left of it.
+    pub kept: u32,
 }
 
 /// Why signatures do not hold.
@@ -56,17 +58,19 @@ impl Lookup {
         let zones = (1..=usize::from(host.num_labels())).map(|labels| host.trim_to(labels));
         let secure = zones.map(|zone| async move {
             let (ds, keys) = join(self.unchecked(&zone, DS.into()), self.unchecked(&zone, DNSKEY.into())).await;
-            let ds: Vec<Vec<u8>> = raw(ds?.answers.iter(), &zone, DS);
-            (!ds.is_empty()).then_some((zone, ds, keys))
+            let answer = ds?;
+            let kept = answer.answers.iter().map(|record| record.ttl).max().unwrap_or_default();
+            let ds: Vec<Vec<u8>> = raw(answer.answers.iter(), &zone, DS);
+            (!ds.is_empty()).then_some((zone, ds, keys, kept))
         });
         let mut closest = None;
-        for (zone, ds, keys) in join_all(secure).await.into_iter().flatten() {
+        for (zone, ds, keys, kept) in join_all(secure).await.into_iter().flatten() {
             if let Some(cause) = keys.and_then(|keys| of_keys(&zone, &ds, &keys, now)) {
-                return Some(Bogus { zone: plain(&zone), cause });
+                return Some(Bogus { zone: plain(&zone), cause, kept });
             }
-            closest = Some(zone);
+            closest = Some((zone, kept));
         }
-        let (zone, answer) = (closest?, self.unchecked(&host, RecordType::A).await?);
+        let ((zone, kept), answer) = (closest?, self.unchecked(&host, RecordType::A).await?);
         let records = answer.answers.iter().chain(&answer.authorities);
         let signatures: Vec<Signature> = records.filter_map(|record| signature(&data(record, RRSIG)?)).collect();
         let cause = if signatures.is_empty() {
@@ -74,7 +78,7 @@ impl Lookup {
         } else {
             out_of_time(&signatures, now).unwrap_or(Cause::Changed)
         };
-        Some(Bogus { zone: plain(&zone), cause })
+        Some(Bogus { zone: plain(&zone), cause, kept })
     }
 
     async fn unchecked(&self, name: &Name, kind: RecordType) -> Option<Message> {

@@ -29,6 +29,14 @@ pub enum Break {
     Header(usize),
     /// The client document: headers and body.
     Client(&'static str, &'static str),
+    /// The document for people: headers and body.
+    Support(&'static str, &'static str),
+    /// Another address of the site, 127.0.0.2, has this server document.
+    Second(&'static str),
+    /// Another address of the homeserver, 127.0.0.2, is another homeserver of the same name.
+    Twin,
+    /// Private addresses are not connected to, as by a person somewhere else.
+    Outside,
     /// The certificate of the site, or of the homeserver.
     Site(Certificate),
     Matrix(Certificate),
@@ -88,6 +96,9 @@ pub const FAULTS: &[Fault] = &[
     fault("The name does not exist", "dns.lookup", &[Record("example.org !nxdomain")]),
     fault("The zone's servers fail", "dns.lookup", &[Record("example.org !servfail")]),
     fault("The zone's signatures are wrong", "dns.dnssec", &[Record("example.org !bogus")]),
+    fault("The name has a capital letter", "name.unwise", &[Name("Example.org"), KeysName("Example.org")]),
+    fault("The name is a private address", "dns.private", &[Name("10.0.0.1:8448"), Outside]),
+    fault("The name has a private address", "dns.private", &[Outside]),
     fault("The document is behind an expired certificate", "wellknown.tls", &[Site(Certificate::Expired), Closed]),
     fault(
         "The document is behind a certificate for another name",
@@ -130,6 +141,30 @@ pub const FAULTS: &[Fault] = &[
         "The document is compressed, which nobody asked for",
         "wellknown.document",
         &[Server(200, "Content-Encoding: gzip\r\n", "\u{1f}\u{8}\u{0}\u{0}"), Closed],
+    ),
+    fault(
+        "Two addresses have different documents",
+        "wellknown.split",
+        &[
+            Record("example.org A 127.0.0.1"),
+            Record("example.org A 127.0.0.2"),
+            Second(r#"{"m.server": "matrix.example.org:8448"}"#),
+        ],
+    ),
+    fault(
+        "The document is to be kept for a year",
+        "wellknown.cache",
+        &[Server(200, "Cache-Control: max-age=31536000\r\n", r#"{"m.server": "matrix.example.org:8443"}"#)],
+    ),
+    fault(
+        "The document is not to be kept at all",
+        "wellknown.cache",
+        &[Server(200, "Cache-Control: no-store\r\n", r#"{"m.server": "matrix.example.org:8443"}"#)],
+    ),
+    fault(
+        "The document is called text",
+        "wellknown.type",
+        &[Server(200, "Content-Type: text/plain\r\n", r#"{"m.server": "matrix.example.org:8443"}"#)],
     ),
     fault(
         "m.server has a scheme",
@@ -188,6 +223,25 @@ pub const FAULTS: &[Fault] = &[
         "srv.alias",
         &[Server(404, "", ""), Record("_matrix-fed._tcp.example.org SRV 8448 alias.example.org")],
     ),
+    fault(
+        "SRV records are left over beside a document",
+        "srv.unused",
+        &[Record("_matrix-fed._tcp.example.org SRV 8448 matrix.example.org")],
+    ),
+    fault(
+        "Cloudflare's proxy is switched on, and port 8448 is behind it",
+        "cloudflare.port",
+        &[
+            Server(200, "", r#"{"m.server": "matrix.example.org:8448"}"#),
+            Record("matrix.example.org A 104.16.1.1"),
+            NoPort,
+        ],
+    ),
+    fault(
+        "Cloudflare's proxy is switched on, and the port is one that it forwards",
+        "cloudflare.proxied",
+        &[Record("matrix.example.org A 104.16.1.1")],
+    ),
     fault("An address does not answer", "reach.address", &[Record("matrix.example.org AAAA ::1")]),
     fault("Nothing listens where the document points", "reach.server", &[Closed]),
     fault("The homeserver's port speaks plain HTTP", "tls.handshake", &[Plain]),
@@ -218,6 +272,11 @@ pub const FAULTS: &[Fault] = &[
     fault("The keys end within the hour", "keys.validity", &[KeysValid(600)]),
     fault("The keys were changed on the way", "keys.signature", &[KeysChanged]),
     fault("A key is too short", "keys.format", &[KeysShort]),
+    fault(
+        "Two addresses are two homeservers",
+        "keys.split",
+        &[Record("matrix.example.org A 127.0.0.1"), Record("matrix.example.org A 127.0.0.2"), Twin],
+    ),
     fault("The clock is two hours wrong", "server.clock", &[Clock(7200)]),
     fault("The clock is half a minute wrong", "server.clock", &[Clock(-30)]),
     fault("The version is not told", "server.version", &[NoVersion]),
@@ -246,6 +305,8 @@ pub const FAULTS: &[Fault] = &[
             r#"{"m.homeserver": {"base_url": "https://matrix.example.org:8443"},}"#,
         )],
     ),
+    fault("There is no client document", "client.document", &[Client("", "")]),
+    fault("The document for people names nobody", "support.document", &[Support("", r#"{"contacts": []}"#)]),
     fault(
         "The client document points to another site",
         "client.api",

@@ -46,11 +46,22 @@ pub async fn examine(fault: &Fault) -> Report {
     } else {
         web("127.0.0.1:0", Some(identity(matrix_certificate, &authority)), homeserver(broken)).await
     };
+    if let Some(document) = broken.iter().find_map(|b| if let Second(document) = b { Some(*document) } else { None }) {
+        let other = move |_: &str| Some(reply(200, "Content-Type: application/json\r\n", document));
+        web(&format!("127.0.0.2:{}", site.port()), Some(identity(None, &authority)), other).await;
+    }
+    if broken.contains(&Twin) {
+        let address = format!("127.0.0.2:{}", matrix.port());
+        web(&address, Some(identity(None, &authority)), homeserver(broken)).await;
+    }
     let resolver = name_server(broken).await;
     let (closed, open) = (1, matrix.port());
     let federation = if broken.contains(&Closed) { closed } else { open };
     let old_port = if broken.contains(&NoPort) { closed } else { federation };
-    let eyes = eyes(resolver, &authority, &[(443, site.port()), (8443, federation), (8448, old_port)]);
+    let mut eyes = eyes(resolver, &authority, &[(443, site.port()), (8443, federation), (8448, old_port)]);
+    eyes.private_allowed = !broken.contains(&Outside);
+    // An address of Cloudflare's.
+    eyes.instead = Arc::new([("104.16.1.1".parse().unwrap(), "127.0.0.1".parse().unwrap())].into());
     let deadline = if broken.contains(&Slow) || broken.contains(&Silent) { 3000 } else { 10_000 };
     let wishes = Wishes { deadline: Duration::from_millis(deadline), ..Wishes::default() };
     let seen = look(&name, &eyes, &wishes).await;
@@ -68,6 +79,23 @@ pub async fn behind_a_router() -> (Look, Look) {
     let blocked = look(&name, &eyes, &wishes).await;
     eyes.instead = Arc::new([("127.0.0.9".parse().unwrap(), "127.0.0.1".parse().unwrap())].into());
     (blocked, look(&name, &eyes, &wishes).await)
+}
+
+/// Looks at a good server with another signing key than the server has, and through something that removes signatures.
+pub async fn with_bad_signatures() -> [Look; 2] {
+    let authority = Authority::named("Root of the test");
+    let site = web("127.0.0.1:0", Some(identity(None, &authority)), documents(&[])).await;
+    let strict = crate::servers::homeserver(NAME, SigningKey::generate().unwrap());
+    let strict = web("127.0.0.1:0", Some(identity(None, &authority)), strict).await;
+    let without = web("127.0.0.1:0", Some(identity(None, &authority)), homeserver(&[])).await;
+    let (name, resolver) = (ServerName::parse(NAME).unwrap(), name_server(&[]).await);
+    let wishes = Wishes { signing_key: Some(SigningKey::generate().unwrap()), ..Wishes::default() };
+    let looked = [strict, without].map(async |matrix: SocketAddr| {
+        let eyes = eyes(resolver, &authority, &[(443, site.port()), (8443, matrix.port()), (8448, 1)]);
+        look(&name, &eyes, &wishes).await
+    });
+    let [one, other] = looked;
+    [one.await, other.await]
 }
 
 /// Eyes as a person has them, but for the ports.
@@ -156,7 +184,12 @@ fn documents(broken: &'static [Break]) -> impl Fn(&str) -> Option<String> + Clon
                 let (headers, body) = other.unwrap_or(good);
                 reply(200, headers, body)
             }
-            (_, "/.well-known/matrix/support") => reply(200, "", r#"{"support_page": "https://example.org/"}"#),
+            (_, "/.well-known/matrix/support") => {
+                let good = (cors, r#"{"support_page": "https://example.org/"}"#);
+                let other = broken.iter().find_map(|b| if let Support(h, body) = b { Some((*h, *body)) } else { None });
+                let (headers, body) = other.unwrap_or(good);
+                reply(200, headers, body)
+            }
             _ => reply(404, "", ""),
         })
     }
@@ -266,7 +299,7 @@ fn answer(query: &Message, lines: &[Vec<&str>]) -> Message {
     let question = query.queries[0].clone();
     let mut answer = Message::response(query.metadata.id, OpCode::Query);
     let text = question.name.to_ascii();
-    let mut name = text.trim_end_matches('.').to_owned();
+    let mut name = text.trim_end_matches('.').to_lowercase();
     let absolute =
         |text: &str| if text == "." { DnsName::root() } else { DnsName::from_ascii(format!("{text}.")).unwrap() };
     answer.metadata.response_code = match lines.iter().find(|line| line[0] == name) {

@@ -37,6 +37,10 @@ pub enum Do {
     Lapsed,
     /// The resolver refuses the name.
     Blocked,
+    /// It has no address.
+    Bare,
+    /// The domain above knows nothing of it.
+    Unknown,
 }
 
 /// How a zone is signed.
@@ -101,6 +105,8 @@ pub const CASES: &[Case] = &[
     ),
     case("The resolver remembers that there was no address", "dns.stale", "fresh", &[Before(None)]),
     case("The resolver refuses a name that its zone has", "dns.stale", "blocked", &[Blocked]),
+    case("The name does not exist", "dns.lookup", "unknown", &[Unknown]),
+    case("The name has no address", "dns.lookup", "bare", &[Bare]),
     case("The name servers disagree", "dns.agree", "split", &[Second("198.51.100.81")]),
     case(
         "An SRV record is right",

@@ -84,7 +84,10 @@ fn document(sight: &Sight<'_>, clients: &ClientSide) -> Vec<Finding> {
     );
     match &clients.client.outcome {
         Ok(client) => vec![Finding::ok(DOCUMENT, url, format!("names {}", client.base_url))],
-        Err(stop) => wrong(DOCUMENT, url, stop, &clients.client, &serve),
+        Err(stop) => wrong(DOCUMENT, url, stop, &clients.client, &serve)
+            .into_iter()
+            .map(|finding| with_cache(finding, sight, &clients.client))
+            .collect(),
     }
 }
 
@@ -97,6 +100,16 @@ fn support(sight: &Sight<'_>, clients: &ClientSide) -> Vec<Finding> {
             .into_iter()
             .map(|finding| Finding { status: Status::Info, ..finding })
             .collect(),
+    }
+}
+
+/// Clients keep what a server tells them to keep.
+fn with_cache<T>(finding: Finding, sight: &Sight<'_>, fetch: &Fetch<T>) -> Finding {
+    match fetch.cache.stated {
+        Some(seconds @ 1..) => {
+            finding.cached(format!("clients may believe the old one until {}", sight.until(seconds)))
+        }
+        _ => finding,
     }
 }
 
@@ -127,7 +140,10 @@ fn cors(sight: &Sight<'_>, clients: &ClientSide) -> Vec<Finding> {
         return Vec::new();
     }
     let url = url(sight, "client");
-    let warn = |said: &str, seen: String| vec![Finding::warn(CORS, &url, said).seen(seen).remedy(words::CORS)];
+    let warn = |said: &str, seen: String| {
+        let finding = Finding::warn(CORS, &url, said).seen(seen).remedy(words::CORS);
+        vec![with_cache(finding, sight, &clients.client)]
+    };
     let allowed = |cors: &Cors| {
         format!(
             "Access-Control-Allow-Origin: {}",
@@ -135,7 +151,15 @@ fn cors(sight: &Sight<'_>, clients: &ClientSide) -> Vec<Finding> {
         )
     };
     let Some(bad) = clients.client.hops.iter().find(|hop| !hop.cors.allows_everybody()) else {
-        return vec![Finding::ok(CORS, url, "may be read by pages from everywhere")];
+        return vec![match &clients.preflight {
+            // Only a page that sends headers of its own asks first, and nobody needs one for this document.
+            Ok((status, cors)) if !(200..300).contains(status) || !cors.allows_everybody() => {
+                Finding::info(CORS, &url, "may be read by pages from everywhere, unless they ask with OPTIONS first")
+                    .seen(format!("OPTIONS: status {status}, {}", allowed(cors)))
+                    .remedy(words::CORS)
+            }
+            _ => Finding::ok(CORS, url, "may be read by pages from everywhere"),
+        }];
     };
     match bad.cors.allow_origin.as_slice() {
         [] if bad.location.is_some() => warn(

@@ -1,12 +1,14 @@
 //! The homeserver's keys: whether it answers at all, whether it is the one that was meant, and whether it can prove it.
 
 use super::super::check::{Doc, Place};
-use super::{Remote, Sight, at, words};
+use super::wellknown::said;
+use super::{Remote, Sight, at, utc, words};
 use crate::finding::Finding;
 use crate::host::net::exchange::End;
 use crate::matrix::keys::{KeyFault, ServerKeys, Signature};
 use crate::matrix::probe::{Keys, Seen};
 use crate::matrix::server_name::ServerName;
+use crate::matrix::well_known::Fault;
 
 const ANSWER: &str = "keys.answer";
 const NAME: &str = "keys.name";
@@ -153,8 +155,8 @@ fn answer(sight: &Sight<'_>) -> Vec<Finding> {
             ),
             (200, Err(fault)) => told(
                 match fault {
-                    crate::matrix::well_known::Fault::Html => "answers with a web page: it is no homeserver".into(),
-                    fault => format!("answers with something else than keys: {fault:?}"),
+                    Fault::Html => "answers with a web page: it is no homeserver".into(),
+                    fault => format!("answers with something else than keys, which {}", said(fault)),
                 },
                 words::FORWARD,
             ),
@@ -185,8 +187,8 @@ fn name(sight: &Sight<'_>) -> Vec<Finding> {
         }
         let finding = Finding::fail(NAME, at(&seen.target), format!("calls itself `{theirs}`, not `{name}`")).seen(format!("\"server_name\": \"{theirs}\""));
         Some(match sight.delegate() {
-            // Without a delegation, the name that was looked for is only where the homeserver lives.
-            // Only what is a name is put into a command.
+            // Without a delegation, the name that was looked for is only where the homeserver lives. Only a name becomes part
+            // of a command.
             None if ServerName::parse(theirs).is_ok() => finding.remedy(format!("{name} is where the homeserver of {theirs} answers, not a server name: rcfed doctor {theirs}")),
             Some(delegate) => finding
                 .remedy(format!("the well-known document sends others to {delegate}, which is the homeserver of {theirs}: name the right one there\n{}", words::document(&sight.host(), "HOST:443")))
@@ -294,8 +296,17 @@ fn split(sight: &Sight<'_>) -> Vec<Finding> {
     let finding = all.iter().fold(finding, |finding, (at, keys)| finding.seen(format!("{at}: {}", keys.join(", "))));
     vec![
         finding
-            .remedy("let every address, IPv6 too, lead to the same homeserver, or remove the record of the other one"),
+            .remedy("let every address, IPv6 too, lead to the same homeserver, or remove the record of the other one")
+            .cached(kept(sight)),
     ]
+}
+
+/// Until when others keep the keys they have seen: as long as those say, and a week at most.
+fn kept(sight: &Sight<'_>) -> String {
+    const WEEK: i64 = 7 * 86_400_000;
+    let longest = sight.connected().filter_map(|seen| document(seen)?.valid_until_ts).max().unwrap_or_default();
+    let until = longest.min(sight.now.saturating_add(WEEK));
+    format!("others may believe the keys of the wrong one until {}", utc(until))
 }
 
 fn keys(seen: &Seen) -> Option<&Keys> {

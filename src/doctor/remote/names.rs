@@ -6,7 +6,7 @@ use crate::dns::Fault;
 use crate::finding::Finding;
 use crate::host::net::exchange::Trouble;
 use crate::matrix::discovery::Problem;
-use crate::matrix::server_name::{NameError, ServerName, Unwise};
+use crate::matrix::server_name::{Host, NameError, ServerName, Unwise};
 
 pub(super) const GRAMMAR: &str = "name.grammar";
 const UNWISE: &str = "name.unwise";
@@ -137,8 +137,11 @@ fn lookup(sight: &Sight<'_>) -> Vec<Finding> {
                     format!("ask the zone's own servers: dig {host} A +trace; mend the one that does not answer")
                 }
             };
-            let finding = Finding::fail(LOOKUP, &host, said).remedy(remedy);
-            Some(finding.cached("resolvers remember that a name does not exist for the time its SOA record says"))
+            let cached = match fault {
+                Some(Fault::NxDomain) | None => sight.kept_none(&host),
+                Some(_) => sight.failed(),
+            };
+            Some(Finding::fail(LOOKUP, &host, said).remedy(remedy).cached(cached))
         }
         Problem::HalfLookup(of, fault) => Some(
             Finding::warn(LOOKUP, of, format!("can be looked up in one family of addresses only: {fault}"))
@@ -167,7 +170,12 @@ fn private(sight: &Sight<'_>) -> Vec<Finding> {
     let mut all: Vec<_> = targets.chain(documents.map(|fetch| (fetch.address, sight.host()))).collect();
     all.sort();
     all.dedup();
+    let literal = matches!(sight.look.name.host(), Host::Ip(_));
     let told = |(address, host): (std::net::IpAddr, String)| {
+        if literal {
+            return Finding::fail(PRIVATE, &host, "is a private address, which nobody outside can reach")
+                .remedy("a server name has to be reached by everybody: use a host name, or the public address");
+        }
         Finding::fail(PRIVATE, &host, format!("has the private address {address}, which nobody outside can reach"))
             .remedy("put the public address into the zone; the private one belongs into a resolver at home")
             .cached(sight.kept(&host))

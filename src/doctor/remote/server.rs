@@ -121,6 +121,16 @@ fn signed(sight: &Sight<'_>) -> Vec<Finding> {
                 "answered a signed request with something from which nothing follows",
             )
             .seen(line),
+            // Synapse and Dendrite alike begin with this word.
+            Verdict::BadSignature if said.starts_with("Missing") => Finding::fail(
+                SIGNED,
+                at(&seen.target),
+                "does not get the signatures of requests: something on the way removes their `Authorization` header",
+            )
+            .seen(line)
+            .remedy(
+                "pass the header on\nnginx: no `proxy_set_header Authorization …` and no `auth_basic` for /_matrix",
+            ),
             Verdict::BadSignature => Finding::fail(
                 SIGNED,
                 at(&seen.target),

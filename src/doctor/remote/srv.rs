@@ -110,7 +110,7 @@ fn lookup(sight: &Sight<'_>) -> Vec<Finding> {
         Problem::SrvFailed(query, fault) => Some(
             Finding::fail(LOOKUP, query, format!("cannot be looked up: {fault}"))
                 .remedy(format!("mend the zone's servers: dig {query} SRV +trace; they have to answer NXDOMAIN or an empty answer if there are no records"))
-                .cached("resolvers remember a failure for up to five minutes"),
+                .cached(sight.failed()),
         ),
         _ => None,
     }
@@ -145,7 +145,7 @@ fn target(sight: &Sight<'_>) -> Vec<Finding> {
                     format!("is where an SRV record sends others, and it cannot be looked up: {why}"),
                 )
                 .remedy(format!("correct the SRV record, or add: {host}. 3600 IN A ADDRESS"))
-                .cached(sight.kept(host)),
+                .cached(sight.kept_none(host)),
             )
         }
         _ => None,

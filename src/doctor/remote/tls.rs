@@ -131,6 +131,13 @@ pub(super) fn reason(facts: &TlsFacts) -> Option<Reason> {
         let names = facts.chain.first().map(|leaf| leaf.names.join(", ")).unwrap_or_default();
         let names = if names.is_empty() { "nothing".to_owned() } else { names };
         let needed = &facts.name.needed;
+        if needed.parse::<std::net::IpAddr>().is_ok() {
+            return told(
+                NAME,
+                format!("is for {names}, not for {needed}"),
+                "get one that names the address itself, which few authorities make; a host name as the server name is easier",
+            );
+        }
         told(
             NAME,
             format!("is for {names}, not for {needed}"),

@@ -162,7 +162,7 @@ pub(super) const CHECKS: &[Remote] = &[
         &[DOCUMENT],
         kind,
         Doc {
-            what: "Whether the document is called JSON.",
+            what: "Whether the documents, those for clients and people too, are called JSON.",
             why: "Servers read it whatever it is called; some tools do not.",
             fails: "Testers complain, servers do not.",
             fix: "nginx: `default_type application/json;` in its location.",
@@ -287,8 +287,11 @@ fn judge(sight: &Sight<'_>, fetch: &Fetch<ServerName>) -> Option<Told> {
     }
 }
 
-fn said(fault: &Fault) -> String {
+/// What is wrong with a text that should be JSON.
+pub(super) fn said(fault: &Fault) -> String {
     match fault {
+        Fault::Empty => "is empty".into(),
+        Fault::Html => "is a web page".into(),
         Fault::ByteOrderMark => "begins with a byte order mark, which JSON may not have".into(),
         Fault::TrailingComma => "has a comma before a closing bracket, so it is no JSON".into(),
         Fault::NotJson(why) => format!("is no JSON: {why}"),
@@ -404,16 +407,24 @@ fn cache(sight: &Sight<'_>) -> Vec<Finding> {
 }
 
 fn kind(sight: &Sight<'_>) -> Vec<Finding> {
-    let good = sight.look.discovery.well_known.iter().filter(|fetch| fetch.outcome.is_ok());
-    let last = good.filter_map(|fetch| fetch.hops.last());
-    let other = last
-        .map(|hop| hop.content_type.as_deref().unwrap_or("nothing"))
-        .find(|kind| !kind.starts_with("application/json"));
-    let told = |kind| {
-        Finding::info(TYPE, url(sight), format!("is called {kind}, not application/json; servers read it all the same"))
-            .remedy("nginx: default_type application/json; in its location")
-    };
-    other.map(told).into_iter().collect()
+    let clients = sight.look.clients.as_ref();
+    let last = sight.look.discovery.well_known.iter().filter_map(named).chain(clients.and_then(|it| named(&it.client)));
+    let mut found: Vec<Finding> = Vec::new();
+    for (path, kind) in last.chain(clients.and_then(|it| named(&it.support))) {
+        let url = format!("https://{}{path}", sight.host());
+        if !kind.starts_with("application/json") && found.iter().all(|other| other.subject != url) {
+            let said = format!("is called {kind}, not application/json; it is read all the same");
+            let remedy = "nginx: default_type application/json; in its location";
+            found.push(Finding::info(TYPE, url, said).remedy(remedy));
+        }
+    }
+    found
+}
+
+/// What a document that counts is called.
+fn named<T>(fetch: &Fetch<T>) -> Option<(&'static str, &str)> {
+    let last = fetch.hops.last().filter(|_| fetch.outcome.is_ok())?;
+    Some((fetch.kind.path(), last.content_type.as_deref().unwrap_or("nothing")))
 }
 
 /// What was seen on the way to a document.

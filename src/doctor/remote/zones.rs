@@ -108,9 +108,9 @@ fn dnssec(sight: &Sight<'_>) -> Vec<Finding> {
             Some(server) => finding.seen(format!("{} answers for the zone", server.name)),
             None => finding,
         };
-        finding
-            .remedy(remedy)
-            .cached("resolvers remember the failure for up to five minutes, and a DS record for its time to live")
+        let kept = why.and_then(|ground| ground.bogus.as_ref()).map(|bogus| bogus.kept);
+        let kept = kept.map(|kept| format!(", and the old DS record until {}", sight.until(kept.into())));
+        finding.remedy(remedy).cached(sight.failed() + &kept.unwrap_or_default())
     };
     hosts.map(|seen| told(&seen.host)).chain(srv.map(|seen| told(&seen.query))).collect()
 }
@@ -257,7 +257,7 @@ fn stale(sight: &Sight<'_>) -> Vec<Finding> {
                 Finding::new(status, STALE, &zone.host, "is not found by this machine's resolver, while the zone's own servers answer")
                     .seen(format!("the resolver: {fault}"))
                     .remedy(format!("nothing in the zone: see why the resolver fails (dig {}), or ask with another: --nameserver ADDRESS", zone.host)),
-                "resolvers remember a failure for up to fifteen minutes".to_owned(),
+                sight.failed(),
             ),
             // At home a name may have another address than outside, and that is told elsewhere.
             Ok(old) if !differ(old, own) || old.addresses.iter().any(|address| is_private(*address)) => return None,
@@ -344,5 +344,23 @@ impl Sight<'_> {
             Some(ttl) => format!("others may believe the old record until {}", self.until(ttl.into())),
             None => "resolvers may believe the old record until its time to live is over".into(),
         }
+    }
+
+    /// What is told of a record of `host` that was added: how long others keep that there was none.
+    pub(super) fn kept_none(&self, host: &str) -> String {
+        let of = |ground: &Ground| {
+            let zone = ground.zone.as_ref()?;
+            let none = answers(zone).map(|(_, own)| own).chain(zone.resolver.as_ref().ok());
+            none.filter(|own| own.addresses.is_empty()).map(|own| own.ttl).max()
+        };
+        match self.look.grounds.iter().find(|ground| ground.host == host).and_then(of) {
+            Some(ttl) => format!("others may believe that there is no address until {}", self.until(ttl.into())),
+            None => "resolvers may believe that there is no address for as long as the zone's SOA record says".into(),
+        }
+    }
+
+    /// What is told of a lookup that failed: how long resolvers keep the failure (RFC 2308, section 7).
+    pub(super) fn failed(&self) -> String {
+        format!("resolvers may believe the failure until {}", self.until(300))
     }
 }
