@@ -59,6 +59,7 @@ impl Bed {
             port,
             each: Duration::from_millis(400),
             overall: Duration::from_secs(3),
+            memory: Default::default(),
         };
         let [resolver, one, two] = zones;
         Self { resolver, one, two, lookup }

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{join, join_all, join3};
@@ -13,7 +14,8 @@ use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use tokio::time::timeout;
 
 use super::caa::{self, Caa};
-use super::message::{Fault, Question, ask};
+use super::memory::Memory;
+use super::message::{Fault, Question, ask, exchange, judged};
 use crate::domain::DomainName;
 use crate::host::Host;
 
@@ -28,6 +30,8 @@ pub struct Lookup {
     pub each: Duration,
     /// The most everything about a name may take; 8 s.
     pub overall: Duration,
+    /// Answers that are not asked for again at once.
+    pub memory: Memory,
 }
 
 /// Everything seen under one name.
@@ -85,7 +89,8 @@ impl Lookup {
     /// Asks this resolver, or else those of `/etc/resolv.conf`.
     pub fn at(resolver: Option<SocketAddr>) -> Self {
         let resolvers = resolver.map_or_else(system_resolvers, |server| vec![server]);
-        Self { resolvers, port: 53, each: Duration::from_secs(3), overall: Duration::from_secs(8) }
+        let (each, overall) = (Duration::from_secs(3), Duration::from_secs(8));
+        Self { resolvers, port: 53, each, overall, memory: Memory::default() }
     }
 
     /// Looks every name up, each once, all at the same time. Takes [`Lookup::overall`] at most; what is not known by then is a
@@ -143,19 +148,32 @@ impl Lookup {
         join_all(views).await
     }
 
+    /// What the resolvers say; that there is no such name is a fault.
+    pub(super) async fn resolve(&self, name: &Name, kind: RecordType) -> Result<Arc<Message>, Fault> {
+        let message = self.answered(name, kind).await?;
+        judged(&message).map(|()| message)
+    }
+
+    /// The resolvers' own answer, be it that there is no such name.
+    pub(super) async fn answered(&self, name: &Name, kind: RecordType) -> Result<Arc<Message>, Fault> {
+        // Many of these wait at the same time, each with room for a packet.
+        self.memory.or_ask(name, kind, Box::pin(self.ask(name, kind))).await
+    }
+
     /// Asks the resolvers in turn; only an answer, or the news that there is none, ends the round.
-    pub(super) async fn resolve(&self, name: &Name, kind: RecordType) -> Result<Message, Fault> {
+    async fn ask(&self, name: &Name, kind: RecordType) -> Result<Message, Fault> {
         let question = Question { name: name.clone(), kind, recursive: true, unchecked: false, signed: false };
         let mut last = Fault::Unreachable("no resolver is configured".into());
         for server in &self.resolvers {
-            match ask(*server, &question, self.each).await {
+            let answer = exchange(*server, &question, self.each).await;
+            match answer.as_ref().map_err(Clone::clone).and_then(judged) {
+                Ok(()) | Err(Fault::NxDomain) => return answer,
                 Err(Fault::ServFail { .. }) => {
                     let unchecked = Question { unchecked: true, ..question.clone() };
                     let bogus = matches!(ask(*server, &unchecked, self.each).await, Ok(_) | Err(Fault::NxDomain));
                     last = Fault::ServFail { bogus };
                 }
-                Err(fault) if fault != Fault::NxDomain => last = fault,
-                answer => return answer,
+                Err(fault) => last = fault,
             }
         }
         Err(last)

@@ -66,8 +66,13 @@ pub(super) struct Question {
 /// Asks `server` once (the packet is sent again at half-time, for the one that got lost), over TCP if the answer was cut.
 pub(super) async fn ask(server: SocketAddr, question: &Question, limit: Duration) -> Result<Message, Fault> {
     let message = exchange(server, question, limit).await?;
+    judged(&message).map(|()| message)
+}
+
+/// Whether a message is an answer with records, if only none of the type that was asked for.
+pub(super) fn judged(message: &Message) -> Result<(), Fault> {
     match message.metadata.response_code {
-        ResponseCode::NoError => Ok(message),
+        ResponseCode::NoError => Ok(()),
         ResponseCode::NXDomain => Err(Fault::NxDomain),
         ResponseCode::ServFail => Err(Fault::ServFail { bogus: false }),
         ResponseCode::Refused => Err(Fault::Refused),

@@ -147,18 +147,8 @@ impl Walk<'_> {
     }
 
     async fn resolved(&self, kind: RecordType) -> Result<Own, Fault> {
-        let question = Question { name: self.host.clone(), kind, recursive: true, unchecked: false, signed: false };
-        let mut last = Fault::Unreachable("no resolver is configured".into());
-        for server in &self.lookup.resolvers {
-            match exchange(*server, &question, self.lookup.each).await {
-                Ok(message) => match exists(&message) {
-                    Ok(exists) => return Ok(Own::of(&message, self.host, exists)),
-                    Err(fault) => last = fault,
-                },
-                Err(fault) => last = fault,
-            }
-        }
-        Err(last)
+        let message = self.lookup.answered(self.host, kind).await?;
+        exists(&message).map(|exists| Own::of(&message, self.host, exists))
     }
 
     /// The highest domain above the host for which the resolver can name servers; the root is left out.

@@ -11,7 +11,7 @@ use futures_util::future::join;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use tokio::time::{Instant, timeout_at};
 
-use crate::dns::{Bogus, Caa, Fault, Lookup, SrvAnswer, View, Zone, is_private};
+use crate::dns::{Bogus, Caa, Fault, Lookup, Memory, SrvAnswer, View, Zone, is_private};
 use crate::error::Explain;
 use crate::host::net::exchange::{Alpn, Clients, Limits, Tls, Trouble, Wire};
 use crate::host::tls::{BadRoots, TlsFacts, Trust};
@@ -36,6 +36,7 @@ pub struct Eyes {
 impl Eyes {
     /// Asks through `lookup`, and trusts this machine's roots and those in `extra_roots` (PEM).
     pub fn new(lookup: Lookup, extra_roots: Option<&[u8]>) -> Result<Self, Blind> {
+        let lookup = Lookup { memory: Memory::short(), ..lookup };
         Ok(Self {
             lookup: Arc::new(lookup),
             trust: Arc::new(Trust::new(extra_roots)?),

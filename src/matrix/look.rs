@@ -15,7 +15,7 @@ use super::discovery::{Discovery, find};
 use super::probe::{self, Inside, Seen};
 use super::server_name::{Host, ServerName, Unwise};
 use super::signing_key::SigningKey;
-use super::well_known::{self, Client, Cors, Fetch, Kind, Support, fetch};
+use super::well_known::{self, Client, Cors, Fetch, Kind, Support, Visit, fetch_on};
 use super::{Eyes, Ground};
 use crate::host::net::exchange::{Request, Trouble};
 
@@ -125,16 +125,20 @@ async fn client_side(name: &ServerName, eyes: &Eyes, until: Instant) -> Option<C
         Host::Ip(address) => *address,
         Host::Dns(host) => first(host, eyes, until).await?,
     };
-    let client = async {
-        let client = fetch(Kind::Client, &host, address, well_known::client, eyes, until).await;
-        let versions: OptionFuture<_> =
-            client.outcome.as_ref().ok().map(|it| versions(&it.base_url, eyes, until)).into();
-        let versions = versions.await;
-        (client, versions)
+    let mut visit = Visit::default();
+    let client = fetch_on(&mut visit, Kind::Client, &host, address, well_known::client, eyes, until).await;
+    // Who does not answer once is not asked twice.
+    if let Some(trouble) = client.silence().cloned() {
+        let support = Fetch::unasked(Kind::Support, address, trouble.clone());
+        return Some(ClientSide { client, preflight: Err(trouble), support, versions: None });
+    }
+    let versions: OptionFuture<_> = client.outcome.as_ref().ok().map(|it| versions(&it.base_url, eyes, until)).into();
+    let others = async {
+        let preflight = well_known::preflight(&mut visit, &host, address, eyes, until).await;
+        let support = fetch_on(&mut visit, Kind::Support, &host, address, well_known::support, eyes, until).await;
+        (preflight, support)
     };
-    let preflight = well_known::preflight(&host, address, eyes, until);
-    let support = fetch(Kind::Support, &host, address, well_known::support, eyes, until);
-    let ((client, versions), preflight, support) = join3(client, preflight, support).await;
+    let (versions, (preflight, support)) = join(versions, others).await;
     Some(ClientSide { client, preflight, support, versions })
 }
 

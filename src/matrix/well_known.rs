@@ -6,8 +6,10 @@
 mod cache;
 mod document;
 mod fetch;
+mod visit;
 
 pub use cache::{Cache, believed};
 pub(super) use document::object;
 pub use document::{Client, Contact, Fault, Support, client, server, support};
-pub use fetch::{Cors, Fetch, Hop, Kind, Stop, fetch, preflight};
+pub use fetch::{Cors, Fetch, Hop, Kind, Stop, fetch, fetch_on, preflight};
+pub use visit::Visit;

@@ -101,7 +101,8 @@ pub async fn with_bad_signatures() -> [Look; 2] {
 /// Eyes as a person has them, but for the ports.
 fn eyes(resolver: SocketAddr, authority: &Authority, ports: &[(u16, u16)]) -> Eyes {
     let patience = Duration::from_secs(3);
-    let lookup = Lookup { resolvers: vec![resolver], port: 53, each: patience, overall: patience };
+    let lookup =
+        Lookup { resolvers: vec![resolver], port: 53, each: patience, overall: patience, memory: Default::default() };
     let mut eyes = Eyes::new(lookup, Some(authority.pem.as_bytes())).unwrap();
     eyes.private_allowed = true;
     eyes.ports = Arc::new(ports.iter().copied().collect());

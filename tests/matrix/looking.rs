@@ -1,6 +1,9 @@
 //! Whole looks at real servers: what is right is seen to be right, and a fault is seen where it is.
 
-use rcfed::host::net::exchange::Trouble;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use rcfed::host::net::exchange::{Stage, Trouble};
 use rcfed::host::tls::Path;
 use rcfed::matrix::discovery::{Problem, Rule};
 use rcfed::matrix::probe::chat::{self, Socket};
@@ -13,7 +16,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::time::{Duration, Instant};
 
-use crate::servers::{Authority, eyes, homeserver, loopback, name_server, raw, reply, web};
+use crate::servers::{Authority, eyes, homeserver, loopback, name_server, name_server_heard, raw, reply, web};
 
 /// The documents of `example.org`.
 fn documents(server: &'static str) -> impl Fn(&str) -> Option<String> + Clone + Send + Sync + 'static {
@@ -77,6 +80,63 @@ async fn a_good_server_is_seen_to_be_good() {
     let other = SigningKey::generate().unwrap();
     let look = seen(&eyes, "example.org", Some(other)).await;
     assert_eq!(look.targets[0].signed.as_ref().unwrap().as_ref().unwrap().verdict, Verdict::BadSignature);
+}
+
+/// A thousand names in one run: what costs time is questions and handshakes.
+#[tokio::test]
+async fn a_look_asks_nothing_twice() {
+    let (authority, key) = (Authority::new(), SigningKey::generate().unwrap());
+    let connections = Arc::new(AtomicUsize::new(0));
+    let site = authority.leaf(&["example.org"], |_| {}).acceptor();
+    let counter = Arc::clone(&connections);
+    let site = raw("127.0.0.1:0", Some(site), move |mut stream| {
+        counter.fetch_add(1, Ordering::SeqCst);
+        async move {
+            let answer = documents(r#"{"m.server": "matrix.example.org:8448"}"#);
+            while let Some(text) = answer(&crate::servers::head(&mut stream).await) {
+                stream.write_all(text.as_bytes()).await.unwrap();
+            }
+        }
+    })
+    .await;
+    let matrix = authority.deep_leaf(&["matrix.example.org"], |_| {}).acceptor();
+    let matrix = web("127.0.0.1:0", Some(matrix), homeserver("example.org", key)).await;
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let records = ["example.org A 127.0.0.1", "matrix.example.org A 127.0.0.1"];
+    let resolver = name_server_heard(&records, Arc::clone(&heard)).await;
+    let eyes = eyes(resolver, &authority, &[(443, site.port()), (8448, matrix.port())]);
+    let look = seen(&eyes, "example.org", None).await;
+    let clients = look.clients.unwrap();
+    assert!(clients.support.outcome.is_ok() && clients.preflight.is_ok() && clients.client.outcome.is_ok());
+    // One for the document of servers, and one for all others.
+    assert_eq!(connections.load(Ordering::SeqCst), 2);
+    let mut questions = std::mem::take(&mut *heard.lock().unwrap());
+    let all = questions.len();
+    questions.sort();
+    questions.dedup();
+    assert_eq!(questions.len(), all, "{questions:?}");
+    // Another name of the same domain: nothing is asked about what both stand on.
+    seen(&eyes, "other.example.org", None).await;
+    let again: Vec<String> = heard.lock().unwrap().iter().filter(|asked| questions.contains(asked)).cloned().collect();
+    assert_eq!(again, Vec::<String>::new());
+}
+
+/// Where nothing answers, one attempt is enough for the documents of clients and people.
+#[tokio::test]
+async fn an_address_that_hangs_is_waited_for_once() {
+    let authority = Authority::new();
+    let silent = raw("127.0.0.1:0", None, |mut stream| async move {
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+    })
+    .await;
+    let resolver = name_server(&["example.org A 127.0.0.1"]).await;
+    let eyes = eyes(resolver, &authority, &[(443, silent.port()), (8448, 1)]);
+    let started = Instant::now();
+    let look = seen(&eyes, "example.org", None).await;
+    assert!(started.elapsed() < Duration::from_secs(6), "{:?}", started.elapsed());
+    let clients = look.clients.unwrap();
+    assert_eq!(clients.support.silence(), clients.client.silence());
+    assert_eq!(clients.client.silence(), Some(&Trouble::Timeout(Stage::Tls)));
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hickory_resolver::proto::op::{Message, OpCode, ResponseCode};
@@ -176,6 +176,11 @@ pub fn reply(status: u16, headers: &str, body: &str) -> String {
 
 /// A name server with `records`: `NAME A|AAAA|SRV VALUE`. Everything else does not exist.
 pub async fn name_server(records: &[&str]) -> SocketAddr {
+    name_server_heard(records, Arc::default()).await
+}
+
+/// As [`name_server`], with every question that it hears.
+pub async fn name_server_heard(records: &[&str], heard: Arc<Mutex<Vec<String>>>) -> SocketAddr {
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
     let mut zone: BTreeMap<(Name, RecordType), Vec<RData>> = BTreeMap::new();
@@ -197,6 +202,7 @@ pub async fn name_server(records: &[&str]) -> SocketAddr {
         while let Ok((length, from)) = socket.recv_from(&mut buffer).await {
             let query = Message::from_vec(&buffer[..length]).unwrap();
             let question = query.queries[0].clone();
+            heard.lock().unwrap().push(format!("{} {}", question.name, question.query_type));
             let mut answer = Message::response(query.metadata.id, OpCode::Query);
             let found = zone.get(&(question.name.clone(), question.query_type));
             let exists = zone.keys().any(|(name, _)| *name == question.name);
@@ -218,6 +224,7 @@ pub fn eyes(resolver: SocketAddr, authority: &Authority, ports: &[(u16, u16)]) -
         port: 53,
         each: Duration::from_millis(500),
         overall: Duration::from_secs(2),
+        memory: Default::default(),
     };
     let mut eyes = Eyes::new(lookup, Some(authority.pem.as_bytes())).unwrap();
     eyes.private_allowed = true;

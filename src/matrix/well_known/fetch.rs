@@ -9,6 +9,7 @@ use url::Url;
 
 use super::cache::{Cache, FAILURE, believed};
 use super::document::Fault;
+use super::visit::Visit;
 use crate::host::net::exchange::{Answer, End, Head, Request, Stage, Trouble, beginning};
 use crate::host::tls::TlsFacts;
 use crate::matrix::Eyes;
@@ -135,6 +136,21 @@ impl Cors {
 }
 
 impl<T> Fetch<T> {
+    /// A document that is not asked for, because its address did not answer before.
+    pub fn unasked(kind: Kind, address: IpAddr, trouble: Trouble) -> Self {
+        let cache = Cache { stated: None, believed: FAILURE };
+        let outcome = Err(Stop::Trouble(trouble));
+        Self { kind, address, hops: Vec::new(), beginning: String::new(), cache, outcome }
+    }
+
+    /// Why no answer came at all, not even a redirect.
+    pub fn silence(&self) -> Option<&Trouble> {
+        match &self.outcome {
+            Err(Stop::Trouble(trouble)) if self.hops.is_empty() => Some(trouble),
+            _ => None,
+        }
+    }
+
     /// Whether the address answered at all. One that cannot be connected to decides nothing: others take the next address.
     pub fn reached(&self) -> bool {
         let unreached = match &self.outcome {
@@ -157,7 +173,22 @@ pub async fn fetch<T>(
     eyes: &Eyes,
     until: Instant,
 ) -> Fetch<T> {
-    let mut way = Way { kind, address, host: host.to_owned(), eyes, until, hops: Vec::new(), beginning: String::new() };
+    fetch_on(&mut Visit::default(), kind, host, address, read, eyes, until).await
+}
+
+/// As [`fetch`], on the connection that there is.
+pub async fn fetch_on<T>(
+    visit: &mut Visit,
+    kind: Kind,
+    host: &str,
+    address: IpAddr,
+    read: fn(&[u8]) -> Result<T, Fault>,
+    eyes: &Eyes,
+    until: Instant,
+) -> Fetch<T> {
+    let host_name = host.to_owned();
+    let mut way =
+        Way { visit, kind, address, host: host_name, eyes, until, hops: Vec::new(), beginning: String::new() };
     let (outcome, cache) = match way.go(host).await {
         Ok((body, cache)) => (read(&body).map_err(Stop::Document), cache),
         Err(stop) => (Err(stop), Cache { stated: None, believed: FAILURE }),
@@ -167,16 +198,22 @@ pub async fn fetch<T>(
 }
 
 /// Asks as a browser asks before it reads the client document: status, and what it is allowed.
-pub async fn preflight(host: &str, address: IpAddr, eyes: &Eyes, until: Instant) -> Result<(u16, Cors), Trouble> {
-    let mut wire = eyes.open(SocketAddr::new(address, 443), Some(host), until).await?;
+pub async fn preflight(
+    visit: &mut Visit,
+    host: &str,
+    address: IpAddr,
+    eyes: &Eyes,
+    until: Instant,
+) -> Result<(u16, Cors), Trouble> {
     let headers = [ORIGIN, ("Access-Control-Request-Method", "GET")];
     let path = Kind::Client.path();
     let request = Request { method: "OPTIONS", target: path, host, headers: &headers, body: 1024 };
-    let answer = wire.exchange(&request).await?;
+    let (answer, _) = visit.ask(SocketAddr::new(address, 443), Some(host), &request, eyes, until).await?;
     Ok((answer.head.status, Cors::of(&answer.head)))
 }
 
 struct Way<'a> {
+    visit: &'a mut Visit,
     kind: Kind,
     address: IpAddr,
     host: String,
@@ -222,8 +259,6 @@ impl Way<'_> {
         let secure = url.scheme() == "https";
         let host = url.host_str().unwrap_or_default();
         let peer = SocketAddr::new(self.address_of(url).await?, url.port_or_known_default().unwrap_or(443));
-        let mut wire = self.eyes.open(peer, secure.then_some(host), self.until).await.map_err(Stop::Trouble)?;
-        let tls = self.eyes.judge(&wire, host, &[]);
         let target = match url.query() {
             Some(query) => format!("{}?{query}", url.path()),
             None => url.path().to_owned(),
@@ -231,7 +266,8 @@ impl Way<'_> {
         let header = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
         let headers: &[(&str, &str)] = if self.kind == Kind::Client { &[ORIGIN] } else { &[] };
         let request = Request { method: "GET", target: &target, host: &header, headers, body: LONGEST };
-        let answer = wire.exchange(&request).await.map_err(Stop::Trouble)?;
+        let answer = self.visit.ask(peer, secure.then_some(host), &request, self.eyes, self.until).await;
+        let (answer, tls) = answer.map_err(Stop::Trouble)?;
         let location = answer.head.header("location").map(str::to_owned);
         let accepted = tls.as_ref().is_none_or(TlsFacts::is_valid);
         self.beginning = beginning(&answer.body);
