@@ -20,6 +20,12 @@ pub struct RelayArgs {
 impl RelayArgs {
     /// Serves until it is told to stop.
     pub async fn run(self) -> Result<()> {
+        // Half a relay is worse than none: whoever runs its container starts a whole one again.
+        let told = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            told(panic);
+            std::process::abort();
+        }));
         crate::relay::run(&self.config, self.check).await
     }
 }

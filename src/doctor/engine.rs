@@ -5,6 +5,10 @@
 //! `unknown`. Results stand in the order of the table, whichever came first. There are no retries, so there is nothing to
 //! wait for between them.
 
+// Where a panic ends the process, no check can be told as unknown instead.
+#[cfg(not(panic = "unwind"))]
+compile_error!("the doctor's engine has to outlive a check that panics: leave `panic` of the profile at `unwind`");
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
