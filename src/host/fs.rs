@@ -229,8 +229,9 @@ mod tests {
             move || std::fs::read(pipe).unwrap()
         });
         deliver(&link, b"report").unwrap();
-        assert_eq!(reader.join().unwrap(), b"report");
+        // First, or a broken one would be waited for in vain.
         assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(reader.join().unwrap(), b"report");
         let file = dir.path().join("file");
         deliver(&file, b"report").unwrap();
         assert_eq!(super::access(&file).unwrap().unwrap().mode, 0o644);
