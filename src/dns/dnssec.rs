@@ -213,6 +213,13 @@ mod tests {
     }
 
     #[test]
+    fn a_zone_without_keys_is_not_signed() {
+        let zone = Name::from_ascii("a.example.").unwrap();
+        let none = Message::response(1, hickory_resolver::proto::op::OpCode::Query);
+        assert_eq!(of_keys(&zone, &[vec![0, 1, 13, 2, 0]], &none, 30), Some(Cause::Unsigned));
+    }
+
+    #[test]
     fn one_signature_that_counts_is_enough_for_its_type() {
         let of = |covers, from, until| Signature { covers, from, until };
         assert_eq!(out_of_time(&[of(1, 10, 20), of(1, 10, 40)], 30), None);

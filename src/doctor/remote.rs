@@ -7,6 +7,7 @@
 mod caa;
 mod chat;
 mod clients;
+mod hosts;
 mod keys;
 mod names;
 mod own;
@@ -25,6 +26,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+pub use hosts::hosts;
 pub use own::{Own, beside, blocked, see, wanted};
 pub use witness::witness;
 

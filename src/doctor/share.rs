@@ -49,10 +49,16 @@ impl Redactor {
         self
     }
 
-    /// Hides a host whose deployment is not known, and every address and person.
+    /// Hides a host whose deployment is not known and `others` that were seen with it, and every address and person.
     #[must_use]
-    pub fn and_host(mut self, host: &str) -> Self {
-        self.words.push((host.to_owned(), "example.org".to_owned()));
+    pub fn and_host(mut self, host: &str, others: &[String]) -> Self {
+        let below = format!(".{host}");
+        // What lies below the host keeps its own part of the name.
+        let others = others.iter().filter(|other| *other != host && !other.ends_with(&below)).zip(1..);
+        let others = others.map(|(other, number)| (other.clone(), format!("other-{number}.example.net")));
+        let mut parts: Vec<(String, String)> = others.chain([(host.to_owned(), "example.org".to_owned())]).collect();
+        parts.sort_by_key(|(value, _)| std::cmp::Reverse(value.len()));
+        self.words.extend(parts);
         self.public = true;
         self
     }
@@ -203,5 +209,16 @@ mod tests {
         assert_eq!(own.text(texts[0]), texts[0]);
         let public = Redactor::secrets(secrets()).and_names(&names);
         insta::assert_snapshot!(texts.map(|text| public.text(text)).join("\n"));
+    }
+
+    #[test]
+    fn of_a_stranger_every_host_is_hidden() {
+        let others = ["acme.com", "matrix.acme.com", "hosting.example", "hs.hosting.example"].map(str::to_owned);
+        let hide = Redactor::default().and_host("acme.com", &others);
+        let text = "acme.com points to matrix.acme.com, hs.hosting.example:443 and www.hosting.example at 8.8.4.4";
+        assert_eq!(
+            hide.text(text),
+            "example.org points to matrix.example.org, other-2.example.net:443 and www.other-1.example.net at 192.0.2.14"
+        );
     }
 }

@@ -83,6 +83,13 @@ fn every_fault_of_a_zone_is_told_by_its_first_cause() {
         if found != case.first {
             wrong.push(format!("{}: {found}, not {}\n{report:#}", case.name, case.first));
         }
+        if let Some((_, seconds)) = zones::KEPT.iter().find(|(label, _)| *label == case.label) {
+            let kept = first.and_then(|finding| finding["cached"].as_str()).and_then(world::last_time);
+            let at: jiff::Timestamp = report["at"].as_str().unwrap().parse().unwrap();
+            let told = kept.unwrap_or(at).as_second() - at.as_second();
+            // Told to the minute; what a resolver keeps has begun to run out.
+            assert!((seconds - 90..=*seconds).contains(&told), "{}: {told} s, not {seconds}\n{report:#}", case.name);
+        }
         let line =
             |key: &str| first.map(|finding| finding[key].as_str().unwrap_or_default().to_owned()).unwrap_or_default();
         let seen = first.and_then(|finding| finding["evidence"].as_array()).into_iter().flatten();
@@ -98,6 +105,11 @@ fn every_fault_of_a_zone_is_told_by_its_first_cause() {
         }
     }
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), cases.len(), wrong.join("\n────\n"));
+    // What may be pasted anywhere names nobody, neither itself nor whoever runs its name servers.
+    let shared = ground.told(&["--share"], &names);
+    for host in names.iter().map(String::as_str).chain(["host.example", "nic.example", "198.51.100."]) {
+        assert!(!shared.contains(host), "{host} is shared: {shared}");
+    }
     if only.is_empty() {
         insta::assert_snapshot!(world::without_dates(&told.join("\n")));
     }

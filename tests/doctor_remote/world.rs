@@ -353,6 +353,13 @@ pub fn without_chance(text: &str) -> String {
     out
 }
 
+/// The last time that a text tells, e.g. `2026-11-23 15:00 UTC`.
+pub fn last_time(text: &str) -> Option<Timestamp> {
+    let words: Vec<&str> = text.split(' ').collect();
+    let at = words.iter().rposition(|word| word.trim_end_matches(',') == "UTC")?;
+    format!("{}T{}:00Z", words[at - 2], words[at - 1]).parse().ok()
+}
+
 /// Without days and times, and without the tags of keys, which are new in every run.
 pub fn without_dates(text: &str) -> String {
     let mut words: Vec<String> = text.split(' ').map(str::to_owned).collect();

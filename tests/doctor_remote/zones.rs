@@ -184,6 +184,24 @@ pub const CASES: &[Case] = &[
     ),
 ];
 
+/// For how many seconds others believe what some of them said, by label: the times in the zones, or those of the protocol.
+pub const KEPT: &[(&str, i64)] = &[
+    ("lame", 3600),
+    ("nowhere", 3600),
+    ("otherkey", 3600),
+    ("changed", 3600),
+    ("moved", 3600),
+    ("fresh", 900),
+    ("blocked", 300),
+    ("unknown", 900),
+    ("bare", 900),
+    ("split", 3600),
+    ("badtarget", 900),
+    ("twosrv", 3600),
+    ("lamesrv", 300),
+    ("redirected", 3600),
+];
+
 /// The section of `docs/remote-faults.md`.
 pub fn section() -> String {
     let mut text = String::from(

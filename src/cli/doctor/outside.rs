@@ -56,8 +56,8 @@ pub(super) async fn run(args: &DoctorArgs, context: &Context) -> Result<()> {
     if let ([name], None) = (args.names.as_slice(), &args.from)
         && name != "-"
     {
-        let report = examine(name.clone(), eyes, args.only.clone()).await;
-        return args.tell(&context.ui, &hidden(args, report), None);
+        let report = examine(name.clone(), eyes, args.only.clone(), args.share).await;
+        return args.tell(&context.ui, &report, None);
     }
     if args.html.is_some() || args.junit.is_some() || args.prometheus.is_some() {
         return Err(Error::usage(
@@ -71,11 +71,11 @@ pub(super) async fn run(args: &DoctorArgs, context: &Context) -> Result<()> {
 async fn many(args: &DoctorArgs, context: &Context, eyes: Eyes) -> Result<()> {
     more_files();
     let reports = names(args).await?.map(|name| {
-        let (eyes, only) = (eyes.clone(), args.only.clone());
+        let (eyes, only, share) = (eyes.clone(), args.only.clone(), args.share);
         async move {
             let name = name?;
             // A task of its own, so that handshakes use every processor.
-            let report = tokio::spawn(examine(name, eyes, only)).await;
+            let report = tokio::spawn(examine(name, eyes, only, share)).await;
             report.map_err(|error| Error::new(format!("a look went wrong itself: {error}"), "please report this"))
         }
     });
@@ -83,7 +83,7 @@ async fn many(args: &DoctorArgs, context: &Context, eyes: Eyes) -> Result<()> {
     let (mut total, mut bad) = (0_usize, 0_usize);
     let look = args.colours(context.ui.verbosity());
     while let Some(report) = reports.next().await {
-        let report = hidden(args, report?);
+        let report = report?;
         total += 1;
         bad += usize::from(report.exit_code(args.strict) != 0);
         context.ui.data(&if args.json {
@@ -102,25 +102,22 @@ async fn many(args: &DoctorArgs, context: &Context, eyes: Eyes) -> Result<()> {
     if bad == 0 { Ok(()) } else { Err(Error::told(1)) }
 }
 
-async fn examine(text: String, eyes: Eyes, only: Vec<&'static str>) -> Report {
+async fn examine(text: String, eyes: Eyes, only: Vec<&'static str>, share: bool) -> Report {
+    let hidden = |report: Report, host: &str, others: &[String]| match share {
+        true => Redactor::default().and_host(host, others).report(report),
+        false => report,
+    };
     match ServerName::parse(&text) {
-        Err(error) => remote::refused(&text, &error, Timestamp::now()),
+        Err(error) => hidden(remote::refused(&text, &error, Timestamp::now()), &text, &[]),
         Ok(name) => {
             let needs_clients =
                 only.is_empty() || only.iter().any(|id| id.starts_with("client.") || id.starts_with("support."));
             let wishes = Wishes { clients: needs_clients, ..Wishes::default() };
             let seen = look(&name, &eyes, &wishes).await;
-            remote::report(&seen, Timestamp::now(), &only)
+            let report = remote::report(&seen, Timestamp::now(), &only);
+            hidden(report, &name.host().to_string(), &remote::hosts(&seen))
         }
     }
-}
-
-fn hidden(args: &DoctorArgs, report: Report) -> Report {
-    if !args.share {
-        return report;
-    }
-    let host = ServerName::parse(&report.subject.server_name).map(|name| name.host().to_string());
-    Redactor::default().and_host(&host.unwrap_or_else(|_| report.subject.server_name.clone())).report(report)
 }
 
 /// The names given, then those of the file; `-` among them stands for standard input.
