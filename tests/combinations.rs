@@ -134,7 +134,7 @@ impl Life {
         self.addresses_cannot_be_chosen(&bed);
         bed.rcfed(&["renew", "--force"]).well();
         bed.is_well();
-        self.from_outside(&bed);
+        self.is_well_from_outside(&bed);
         let before = ids(&bed);
         let again = bed.rcfed(&["apply"]).well();
         assert!(again.stderr.contains("nothing was changed"), "{}", again.stderr);
@@ -219,7 +219,7 @@ impl Life {
     }
 
     /// The doctor on another machine, which knows the federated domain and nothing else.
-    fn from_outside(&self, bed: &Bed) {
+    fn is_well_from_outside(&self, bed: &Bed) {
         let run = bed.inet(&[env!("CARGO_BIN_EXE_rcfed"), "doctor", "--json", "fed.test"]);
         let mut report: Value = serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {run:?}"));
         if self.native() && self.elsewhere {
