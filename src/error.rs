@@ -87,6 +87,16 @@ impl fmt::Debug for Error {
     }
 }
 
+/// Errors as a person sees them, for snapshots of a module's sentences.
+#[cfg(test)]
+pub(crate) fn told(errors: impl IntoIterator<Item = Error>) -> String {
+    let lines = errors.into_iter().map(|error| {
+        let code = if error.exit_code() == 1 { String::new() } else { format!(" (exit code {})", error.exit_code()) };
+        format!("{error}{code}\n  hint: {}", error.hint().unwrap_or("none".into()))
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 struct Plain {

@@ -67,6 +67,12 @@ impl fmt::Debug for Secret {
 #[error("the system has no random numbers to make secrets from")]
 pub struct NoRandomness;
 
+impl crate::error::Explain for NoRandomness {
+    fn hint(&self) -> Option<String> {
+        Some("check that /dev/urandom exists, then run the same command again".into())
+    }
+}
+
 /// What a secret is for. The name is that of its file below [`crate::layout::SECRETS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -11,6 +11,7 @@ mod connection;
 pub(crate) mod container;
 pub(crate) mod database;
 mod dump;
+mod error;
 pub(crate) mod federation;
 pub(crate) mod file;
 mod image;

@@ -132,7 +132,7 @@ pub enum PairError {
     #[error("it is not valid for {0}")]
     NotCovered(DomainName),
     /// Too new, or the clock is wrong.
-    #[error("it is valid from {not_before} on, and this machine's clock says {now}")]
+    #[error("it is valid from {not_before} on, and this machine's clock says {now:.0}")]
     NotYet {
         /// The first moment it is valid.
         not_before: Timestamp,
@@ -220,6 +220,27 @@ pub(super) mod tests {
         }
         let keyless = Pair { privkey_pem: Secret::new(""), ..good };
         assert!(matches!(keyless.describe(), Err(PairError::Key(_))));
+    }
+
+    #[test]
+    fn sentences() {
+        let time = |text: &str| text.parse::<Timestamp>().unwrap();
+        let good = pair(&["example.org"], "2026-11-01T00:00:00Z", 90 * 86_400);
+        let other = pair(&["example.org"], "2026-11-01T00:00:00Z", 90 * 86_400);
+        let chain = |pem: &str| Pair { fullchain_pem: pem.into(), ..good.clone() }.describe().unwrap_err();
+        let errors = [
+            chain(""),
+            chain("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
+            Pair { privkey_pem: Secret::new(""), ..good.clone() }.describe().unwrap_err(),
+            Pair { privkey_pem: other.privkey_pem, ..good.clone() }
+                .check(&[], time("2026-11-23T10:00:00Z"))
+                .unwrap_err(),
+            good.check(&[&name("chat.example.org")], time("2026-11-23T10:00:00Z")).unwrap_err(),
+            good.check(&[], time("2027-02-01T00:00:00Z")).unwrap_err(),
+            // A real clock has fractions of seconds, which nobody wants to read.
+            good.check(&[], time("2026-10-31T23:00:00.123456789Z")).unwrap_err(),
+        ];
+        insta::assert_snapshot!(crate::error::told(errors.map(Into::into)));
     }
 
     #[test]

@@ -124,3 +124,40 @@ pub fn notice(changes: &[Change], deployed: bool) -> Vec<String> {
     }
     told
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(step: Step, effect: Effect, why: &str, by_hand: bool) -> Change {
+        let service = match &step {
+            Step::Container(service) => Some(*service),
+            _ => None,
+        };
+        Change { step: step.id(), service, effect, why: why.into(), by_hand }
+    }
+
+    #[test]
+    fn what_people_notice_of_each_server() {
+        let one = |service| {
+            let why = "image example:1 instead of example:2";
+            notice(&[change(Step::Container(service), Effect::Recreated, why, false)], true).join("\n")
+        };
+        let mut told: Vec<String> = Service::ALL.into_iter().map(one).collect();
+        told.push(notice(&[change(Step::Reload, Effect::Reloads, "", false)], true).join("\n"));
+        told.push(notice(&[change(Step::Unit, Effect::New, "", false)], true).join("\n"));
+        told.push(notice(&[], false).join("\n"));
+        insta::assert_snapshot!(told.join("\n"));
+    }
+
+    #[test]
+    fn changes_as_a_person_reads_them() {
+        let changes = vec![
+            change(Step::Container(Service::Relay), Effect::Restarted, "it was started with another relay.toml", true),
+            change(Step::Reload, Effect::Reloads, "", false),
+        ];
+        let notice = notice(&changes, true);
+        let configuration = vec!["- email = \"a@example.org\"".into(), "+ email = \"b@example.org\"".into()];
+        insta::assert_snapshot!(Changes { configuration, changes, unchanged: 39, notice }.text());
+    }
+}

@@ -88,3 +88,21 @@ fn text(diff: &str, changes: Result<Changes, String>) -> String {
     let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
     if parts.is_empty() { "Everything is as wanted.".into() } else { parts.join("\n\n") }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_where_little_differs_or_nothing_could_be_looked_at() {
+        let none = || Changes { configuration: vec![], changes: vec![], unchanged: 40, notice: vec![] };
+        let away = || Err("Docker does not answer at unix:///var/run/docker.sock".to_owned());
+        let told = [
+            text("", Ok(none())),
+            text("--- a file\n+++ a file", Ok(none())),
+            text("", away()),
+            text("--- a file", away()),
+        ];
+        insta::assert_snapshot!(told.join("\n====\n"));
+    }
+}

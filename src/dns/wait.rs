@@ -38,7 +38,7 @@ pub enum WaitError {
     #[error("interrupted while waiting for DNS")]
     Interrupted(Box<Judgement>),
     /// The time is over.
-    #[error("DNS is still not right after {waited:?}: {wrong}")]
+    #[error("DNS is still not right after {}: {wrong}", amount(*waited))]
     Deadline {
         /// How long it was.
         waited: Duration,
@@ -118,8 +118,52 @@ async fn again(lookup: &Lookup, seen: &BTreeMap<DomainName, Seen>) -> BTreeMap<D
     join_all(asked).await.into_iter().collect()
 }
 
+/// `30 minutes`.
+fn amount(waited: Duration) -> String {
+    match waited.as_secs() {
+        seconds @ 60.. if seconds < 120 => "1 minute".into(),
+        seconds @ 120.. => format!("{} minutes", seconds / 60),
+        _ => format!("{waited:?}"),
+    }
+}
+
 /// What is not right yet.
 fn note(judgement: &Judgement, expected: &Expected) -> String {
     let wrong = judgement.names.iter().filter(|report| report.required && !report.is_right(expected));
     wrong.map(|report| format!("{} {}", report.name, report.summary())).collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Apex, Proxy};
+    use crate::dns::Fault;
+    use crate::host::net::{Address, Addresses, Source};
+
+    #[test]
+    fn sentences() {
+        let name = |text| DomainName::parse(text).unwrap();
+        let (federated, chat, matrix) = (name("example.org"), name("chat.example.org"), name("matrix.example.org"));
+        let names = Names { federated: federated.clone(), chat, matrix, apex: Apex::Here };
+        let ours = Address { source: Source::Interface, ip: "198.51.100.4".parse().unwrap() };
+        let expected = Expected { addresses: Addresses::new([ours]), proxy: Proxy::Gateway, issuer: None };
+        let judgement = |answer: crate::dns::Answer| {
+            let aaaa = answer.clone().map(|_| Vec::new());
+            let resolver = View { a: answer, aaaa, aliases: vec![] };
+            let seen = Seen { resolver, authoritative: vec![], caa: Caa::None };
+            Box::new(judge(&names, &expected, &BTreeMap::from([(federated.clone(), seen)])))
+        };
+        let late = |seconds, answer| {
+            let judgement = judgement(answer);
+            let wrong = note(&judgement, &expected);
+            WaitError::Deadline { waited: Duration::from_secs(seconds), wrong, judgement }
+        };
+        let errors = [
+            WaitError::Interrupted(judgement(Err(Fault::NxDomain))),
+            WaitError::Interrupted(judgement(Err(Fault::Timeout))),
+            late(1800, Ok(vec!["203.0.113.9".parse().unwrap()])),
+            late(60, Err(Fault::ServFail { bogus: false })),
+        ];
+        insta::assert_snapshot!(crate::error::told(errors.map(Into::into)));
+    }
 }

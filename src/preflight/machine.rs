@@ -7,6 +7,7 @@ use crate::compat;
 use crate::config::Profile;
 use crate::finding::Finding;
 use crate::host::facts;
+use crate::host::net::Process;
 
 const GB: u64 = 1_000_000_000;
 
@@ -28,8 +29,11 @@ pub(crate) fn system(root: &Path) -> Finding {
     let oldest = if os.id == "ubuntu" { 22 } else { 12 };
     if !["debian", "ubuntu"].contains(&os.id.as_str()) {
         let known = format!("{} is neither Debian nor Ubuntu, which rcfed is made for", os.pretty);
-        let remedy =
-            if os.has_apt() { "nothing, if its packages are Debian's" } else { "install Docker yourself first" };
+        let remedy = if os.has_apt() {
+            "go on if its packages are those of Debian or Ubuntu"
+        } else {
+            "install Docker yourself first"
+        };
         return Finding::warn("machine.os", MACHINE, known).remedy(remedy);
     }
     if major < oldest {
@@ -114,12 +118,14 @@ pub(crate) fn packages(root: &Path) -> Finding {
     }
     or_unknown("machine.packages", facts::apt_lock(root), |holder| match holder {
         None => Finding::ok("machine.packages", MACHINE, "nobody else is installing packages"),
-        Some(process) => {
-            Finding::warn("machine.packages", MACHINE, format!("{process} is installing packages; apt has to wait"))
-                .seen("it holds /var/lib/dpkg/lock-frontend")
-                .remedy(format!("tail --pid={} -f /dev/null", process.pid))
-        }
+        Some(process) => waits(&process),
     })
+}
+
+fn waits(process: &Process) -> Finding {
+    Finding::warn("machine.packages", MACHINE, format!("{process} is installing packages; apt has to wait"))
+        .seen("it holds /var/lib/dpkg/lock-frontend")
+        .remedy(format!("tail --pid={} -f /dev/null", process.pid))
 }
 
 fn gigabytes(bytes: u64) -> String {
@@ -147,6 +153,60 @@ mod tests {
         assert_eq!(architecture("aarch64", Profile::Dendrite).status, Status::Fail);
         assert_eq!(architecture("aarch64", Profile::Native).status, Status::Ok);
         assert_eq!(architecture("riscv64", Profile::Native).status, Status::Fail);
+    }
+
+    fn line(f: &Finding) -> String {
+        let seen: String = f.evidence.iter().map(|fact| format!("\n    {fact}")).collect();
+        let remedy = f.remedy.as_ref().map_or_else(String::new, |remedy| format!("\n    → {remedy}"));
+        format!("{:?} {}: {}{seen}{remedy}", f.status, f.id, f.summary)
+    }
+
+    /// A machine with nothing but these files.
+    fn with(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        for (path, text) in files {
+            let path = root.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        root
+    }
+
+    #[test]
+    fn sentences() {
+        let release = |text: &str| system(with(&[("etc/os-release", text)]).path());
+        let fedora = "PRETTY_NAME=\"Fedora Linux 43\"\nID=fedora\nVERSION_ID=43\n";
+        let mint = "PRETTY_NAME=\"Linux Mint 22\"\nID=linuxmint\nID_LIKE=\"ubuntu debian\"\nVERSION_ID=22\n";
+        let old = "PRETTY_NAME=\"Debian GNU/Linux 10\"\nID=debian\nVERSION_ID=10\n";
+        let ram = |kb: u64, swap: u64| {
+            memory(with(&[("proc/meminfo", &format!("MemTotal: {kb} kB\nSwapTotal: {swap} kB\n"))]).path())
+        };
+        let cpu = |flags: &str| processor(with(&[("proc/cpuinfo", &format!("flags\t\t: {flags}\n"))]).path(), "x86_64");
+        let lock = with(&[("var/lib/dpkg/lock-frontend", ""), ("proc/locks", "")]);
+        let cloud = with(&[("run/cloud-init/status.json", "{}")]);
+        let all = [
+            rights(true),
+            rights(false),
+            release(fedora),
+            release(mint),
+            release(old),
+            release("PRETTY_NAME=\"Ubuntu 26.04 LTS\"\nID=ubuntu\nVERSION_ID=26.04\n"),
+            architecture("x86_64", Profile::Dendrite),
+            architecture("aarch64", Profile::Dendrite),
+            architecture("riscv64", Profile::Native),
+            cpu("fpu sse2 avx").unwrap(),
+            cpu("fpu sse2").unwrap(),
+            ram(900_000, 0),
+            ram(2_000_000, 0),
+            ram(8_000_000, 0),
+            room(4 * GB, "/var/lib/docker"),
+            room(9 * GB, "/var/lib/docker"),
+            room(40 * GB, "/var/lib/docker"),
+            packages(lock.path()),
+            packages(cloud.path()),
+            waits(&Process { name: "apt-get".into(), pid: 812 }),
+        ];
+        insta::assert_snapshot!(all.iter().map(line).collect::<Vec<_>>().join("\n"));
     }
 
     #[test]

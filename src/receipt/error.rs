@@ -55,3 +55,20 @@ impl Explain for ReceiptError {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences() {
+        let path = || PathBuf::from("/var/lib/rcfed/receipt.jsonl");
+        let errors = [
+            ReceiptError::Line { path: path(), line: 3 },
+            ReceiptError::Read { path: path(), source: io::ErrorKind::PermissionDenied.into() },
+            ReceiptError::Version { path: path(), version: 9 },
+            ReceiptError::Write { path: path(), source: io::ErrorKind::StorageFull.into() },
+        ];
+        insta::assert_snapshot!(crate::error::told(errors.map(Into::into)));
+    }
+}

@@ -4,8 +4,9 @@
 //! access token, so that later runs need neither the password nor a second factor.
 
 use super::State;
+use super::error::StepError;
 use crate::config::Service;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::machine::Machine;
 use crate::rocketchat::{Client, Url};
 use crate::secrets::SecretName;
@@ -21,20 +22,14 @@ pub(super) async fn inspect(machine: &Machine) -> Result<State> {
 
 pub(super) async fn apply(machine: &Machine) -> Result<String> {
     let Some(password) = machine.secrets.get(SecretName::AdminPassword)? else {
-        return Err(Error::new("the administrator's password is not on this machine", "run `sudo rcfed admin reset`"));
+        return Err(StepError::NoPassword.into());
     };
     let username = &machine.config.admin.username;
     let mut client = client(machine).await?;
-    client.login(username.as_str(), &password).await.map_err(|error| {
-        let changed = format!("could not log in to Rocket.Chat as `{username}` with the password rcfed knows: {error}");
-        if machine.config.rocketchat.existing.is_some() {
-            let hint = "check `username` and `password_file` below `[admin]`: an administrator of that Rocket.Chat; if the password \
-                        was changed, also remove /var/lib/rcfed/secrets/admin_password, then run `sudo rcfed apply`";
-            return Error::new(changed, hint);
-        }
-        let hint = "if the password was changed in Rocket.Chat, write it into a 0600 file, name it as `password_file` \
-                    under `[admin]` and remove /var/lib/rcfed/secrets/admin_password; then run `sudo rcfed apply`";
-        Error::new(changed, hint)
+    client.login(username.as_str(), &password).await.map_err(|error| StepError::Login {
+        username: username.to_string(),
+        error: error.to_string(),
+        existing: machine.config.rocketchat.existing.is_some(),
     })?;
     let token = client.personal_access_token(&password).await?;
     machine.secrets.put(SecretName::PersonalAccessToken, &token)?;
@@ -57,8 +52,8 @@ pub(crate) async fn renew_token(machine: &Machine) -> Result<()> {
 
 async fn client(machine: &Machine) -> Result<Client> {
     let Some(base) = machine.url(Service::Rocketchat, 3000).await? else {
-        return Err(Error::new("Rocket.Chat does not run", "run `sudo rcfed apply`"));
+        return Err(StepError::NoRocketchat.into());
     };
-    let base = Url::parse(&base).map_err(|error| Error::new(format!("`{base}`: {error}"), "run `sudo rcfed apply`"))?;
+    let base = Url::parse(&base).map_err(|_| StepError::NoRocketchat)?;
     Ok(Client::new(base)?)
 }

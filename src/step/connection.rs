@@ -2,8 +2,9 @@
 //! another network comes to those it has.
 
 use super::State;
+use super::error::StepError;
 use crate::config::{Existing, Service};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::machine::Machine;
 use crate::topology::NETWORK;
 
@@ -25,8 +26,7 @@ pub(super) async fn inspect(machine: &Machine) -> Result<State> {
 pub(super) async fn apply(machine: &Machine) -> Result<String> {
     let Some(name) = container(machine) else { return Ok(String::new()) };
     let Some(found) = machine.docker.foreign(name).await? else {
-        let hint = "start it anew where it was made, or name another one with `container` below `[rocketchat]`";
-        return Err(Error::new(format!("there is no container `{name}`"), hint));
+        return Err(StepError::NoContainer(name.into()).into());
     };
     if found.networks.contains_key(NETWORK) {
         machine.docker.disconnect(name).await?;

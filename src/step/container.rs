@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
+use super::error::StepError;
 use super::{State, previous, replace};
 use crate::config::Service;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::host::docker::{Compared, LABEL_SERVICE, Observed, RunState};
 use crate::machine::Machine;
 use crate::ran::Image;
@@ -51,8 +52,7 @@ pub(crate) async fn compare(machine: &Machine, service: Service) -> Result<Optio
 
 pub(super) async fn apply(machine: &Machine, service: Service, task: &Task) -> Result<String> {
     let Some(image) = machine.image(service).await? else {
-        let name = service.container();
-        return Err(Error::new(format!("there is no image for {name}"), "run `sudo rcfed apply`"));
+        return Err(StepError::NoImage(service).into());
     };
     let image = Image { reference: machine.reference(service)?, id: image.id };
     let interrupted = replace::tidy(machine, service, task).await?;

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::error::StepError;
 use super::ready::Watch;
 use super::{State, dump, replace};
 use crate::config::Service;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::machine::Machine;
 use crate::ui::Task;
 
@@ -143,10 +144,7 @@ fn collation(answer: &str) -> Result<bool> {
     match answer.trim() {
         "" => Ok(false),
         "UTF8 C C" => Ok(true),
-        other => Err(Error::new(
-            format!("the homeserver's database has encoding and collation `{other}`, not `UTF8 C C`"),
-            "it was not made by rcfed: move its volume `rcfed-postgres` away, or restore a dump into an empty one",
-        )),
+        other => Err(StepError::Collation(other.into()).into()),
     }
 }
 

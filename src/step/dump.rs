@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::error::StepError;
 use super::{State, database};
 use crate::clock;
 use crate::compat;
@@ -51,18 +52,12 @@ fn database_of(service: Service) -> Service {
 pub(super) async fn possible(machine: &Machine, service: Service) -> Result<()> {
     let database = database_of(service);
     if database::inspect(machine, database).await? != State::Current {
-        return Err(Error::new(
-            format!("{service} gets another image, and its data cannot be dumped before: {database} does not run"),
-            "put the image's old tag back in the config, run `sudo rcfed apply`, and change it once everything runs",
-        ));
+        return Err(StepError::DumpStopped { service, database }.into());
     }
     let tool = if database == Service::Mongodb { "mongodump" } else { "pg_dump" };
     let asks = format!("command -v {tool}");
     if exec(machine, database, &["sh", "-c", &asks]).await?.is_none() {
-        return Err(Error::new(
-            format!("{service} gets another image, and its data cannot be dumped before: {database} has no `{tool}`"),
-            "use the official image of the database, which has it",
-        ));
+        return Err(StepError::DumpTool { service, database, tool }.into());
     }
     let data = if database == Service::Mongodb { "/data/db" } else { "/var/lib/postgresql/data" };
     let used = exec(machine, database, &["du", "-sk", data]).await?;
@@ -73,15 +68,7 @@ pub(super) async fn possible(machine: &Machine, service: Service) -> Result<()> 
         .map_err(|error| Error::new(error.to_string(), "check it with `df -h`"))?;
     if free < need {
         let mb = |bytes: u64| bytes / (1024 * 1024);
-        return Err(Error::new(
-            format!(
-                "the dump of {service} may need {} MB in {}, and {} MB are free",
-                mb(need),
-                layout::DUMPS,
-                mb(free)
-            ),
-            "make room (`df -h`, `docker image prune`), then run the same command again. Nothing was stopped",
-        ));
+        return Err(StepError::DumpRoom { service, need: mb(need), free: mb(free) }.into());
     }
     Ok(())
 }
@@ -102,9 +89,7 @@ pub(super) async fn same_major(machine: &Machine, service: Service, old: &Observ
         && was != wanted
     {
         let reference = |version: &str| format!("{service}:{version}");
-        compat::database_change(service, &reference(&was), &reference(&wanted)).map_err(|why| {
-            Error::new(why, format!("put the old tag back below `[images]` in {}. Nothing was stopped", layout::CONFIG))
-        })?;
+        compat::database_change(service, &reference(&was), &reference(&wanted)).map_err(StepError::Major)?;
     }
     Ok(())
 }

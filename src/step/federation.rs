@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::State;
 use super::account;
+use super::error::StepError;
 use crate::acme::Store;
 use crate::clock;
 use crate::config::{Apex, Config, Profile, Proxy, Service};
@@ -71,15 +72,12 @@ pub(super) async fn inspect(machine: &Machine) -> Result<State> {
 
 pub(super) async fn apply(machine: &Machine, task: &Task) -> Result<String> {
     let Some(client) = account::with_token(machine).await? else {
-        return Err(Error::new("Rocket.Chat does not run, or rcfed has no token of it", "run `sudo rcfed apply`"));
+        return Err(StepError::NoAccess.into());
     };
     task.note("sending a message");
     let existing = machine.config.rocketchat.existing.is_some();
     client.send_and_delete(machine.config.admin.username.as_str()).await.map_err(|error| match error {
-        RestError::Restricted if existing => Error::new(
-            error.to_string(),
-            "register it in its administration (Workspace > Registration), then run `sudo rcfed apply`",
-        ),
+        RestError::Restricted if existing => Error::from(StepError::Unregistered(error)),
         error => error.into(),
     })?;
     let at = clock::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
@@ -93,11 +91,7 @@ pub(super) async fn apply(machine: &Machine, task: &Task) -> Result<String> {
         };
     }
     task.note("reading settings back");
-    let held = read_back(&client, &expected(machine)?).await;
-    held.map_err(|error| match existing {
-        true => Error::new(error.message(), "see whether somebody else writes them, then run `sudo rcfed apply`"),
-        false => error,
-    })?;
+    read_back(&client, &expected(machine)?, existing).await?;
     task.note("asking the homeserver who the bridge is");
     whoami(machine).await?;
     task.note("Rocket.Chat checks its federation");
@@ -122,8 +116,7 @@ pub(super) async fn apply(machine: &Machine, task: &Task) -> Result<String> {
     .into();
     verdict.store(machine)?;
     if verdict.federation == "invalid" {
-        let hint = verdict.hint.unwrap_or_else(|| "run `sudo rcfed apply` to try again".into());
-        return Err(Error::new(format!("Rocket.Chat's own check of its federation failed: {}", verdict.words), hint));
+        return Err(StepError::Federation { words: verdict.words, hint: verdict.hint }.into());
     }
     Ok(verdict.words)
 }
@@ -150,22 +143,19 @@ fn at_the_proxy(config: &Config) -> String {
 }
 
 /// Rocket.Chat has the settings it was given.
-async fn read_back(client: &Client, expected: &[(&'static str, Value)]) -> Result<()> {
+async fn read_back(client: &Client, expected: &[(&'static str, Value)], existing: bool) -> Result<()> {
     let mismatches = client.read_back(expected).await?;
     if mismatches.is_empty() {
         return Ok(());
     }
     let list: Vec<String> = mismatches.iter().map(ToString::to_string).collect();
-    Err(Error::new(
-        format!("Rocket.Chat does not have the settings it was given: {}", list.join("; ")),
-        "restart it with `docker restart rcfed-rocketchat`, then run `sudo rcfed apply`",
-    ))
+    Err(StepError::SettingsDiffer { list: list.join("; "), existing }.into())
 }
 
 /// The homeserver knows the bridge by its token.
 async fn whoami(machine: &Machine) -> Result<()> {
     let Some(base) = machine.url(Service::Homeserver, 8008).await? else {
-        return Err(Error::new("the homeserver does not run", "see `sudo rcfed logs homeserver`"));
+        return Err(StepError::HomeserverDown.into());
     };
     let token = machine.secrets.get(SecretName::AsToken)?;
     let url = format!("{base}/_matrix/client/v3/account/whoami");
@@ -175,16 +165,8 @@ async fn whoami(machine: &Machine) -> Result<()> {
         Ok((200, body)) if serde_json::from_str::<Value>(&body).is_ok_and(|b| b["user_id"] == wanted.as_str()) => {
             Ok(())
         }
-        Ok((status, body)) => {
-            let body: String = body.chars().take(120).collect();
-            Err(Error::new(
-                format!("the homeserver does not take the bridge's token (status {status}: {body})"),
-                "restart it with `docker restart rcfed-homeserver`, since it reads the registration only when it starts",
-            ))
-        }
-        Err(error) => {
-            Err(Error::new(format!("the homeserver does not answer: {error}"), "see `sudo rcfed logs homeserver`"))
-        }
+        Ok((status, body)) => Err(StepError::HomeserverToken { status, body: body.chars().take(120).collect() }.into()),
+        Err(error) => Err(StepError::HomeserverSilent(error.to_string()).into()),
     }
 }
 

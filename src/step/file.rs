@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use super::error::StepError;
 use super::{State, previous};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::host::fs::{self, Access};
 use crate::machine::Machine;
 use crate::receipt::{Receipt, Undo};
@@ -57,9 +58,8 @@ pub(super) fn apply(machine: &Machine, file: &File) -> Result<String> {
 /// The file's text with the secrets in it.
 pub(crate) fn resolved(machine: &Machine, file: &File) -> Result<Secret> {
     let secret = |name| machine.secrets.get(name).ok().flatten();
-    render::resolve(&file.text, &secret).map_err(|error| {
-        Error::new(format!("could not fill in {}: {error}", file.path.display()), "run `sudo rcfed apply`")
-    })
+    let resolved = render::resolve(&file.text, &secret);
+    Ok(resolved.map_err(|error| StepError::Fill { path: file.path.clone(), error })?)
 }
 
 /// Where the old content of a file is kept.

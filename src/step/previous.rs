@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::file;
 use crate::config::Service;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::host::fs::{self, Access};
 use crate::layout;
 use crate::machine::Machine;
@@ -82,12 +82,5 @@ pub(super) fn restore(machine: &Machine, service: Service) -> Result<()> {
 
 /// The change has proven itself.
 pub(super) fn forget(machine: &Machine, service: Service) -> Result<()> {
-    let path = machine.path(directory(service));
-    match std::fs::remove_dir_all(&path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            let path = path.display();
-            Err(Error::new(format!("could not remove `{path}`: {error}"), format!("look at it with `ls -la {path}`")))
-        }
-        _ => Ok(()),
-    }
+    Ok(fs::remove_tree(&machine.path(directory(service)))?)
 }

@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
+use super::error::StepError;
 use super::{State, previous};
 use crate::config::{Proxy, Service};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::host::nginx;
 use crate::host::tls::served_certificate;
 use crate::machine::Machine;
@@ -60,10 +61,7 @@ pub(super) async fn apply(machine: &Machine) -> Result<String> {
             let (seen, _) = machine.why_unwell(Service::Gateway).await?;
             // It goes on with the old configuration; so that a restart does too, the old files come back.
             previous::restore(machine, Service::Gateway)?;
-            return Err(Error::new(
-                format!("the gateway did not take its new configuration, and goes on with the old one: {seen}"),
-                "see `sudo rcfed logs gateway`",
-            ));
+            return Err(StepError::ReloadIgnored(seen).into());
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
@@ -89,7 +87,7 @@ async fn reload(machine: &Machine) -> Result<()> {
         return Ok(());
     }
     let said = output.stderr.trim().lines().last().unwrap_or("no reason given").to_string();
-    Err(Error::new(format!("the gateway refuses to reload: {said}"), "see `sudo rcfed logs gateway`"))
+    Err(StepError::Reload(said).into())
 }
 
 /// The hash of the configuration the gateway works with; `None` if it does not say.

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use super::error::StepError;
 use super::ready::{self, Watch};
 use super::{State, database, dump, previous, reload};
 use crate::config::Service;
@@ -108,8 +109,7 @@ pub(super) async fn replace(machine: &Machine, service: Service, what: Replaceme
         // It never ran, so it changed nothing.
         before.store(&machine.host, service)?;
         go_back(machine, service).await?;
-        let again = format!("{}; the previous container runs again", Error::from(error).message());
-        return Err(Error::new(again, "put the cause right, then run `sudo rcfed apply`"));
+        return Err(StepError::DidNotStart(Error::from(error).message()).into());
     }
     if !was_well && !dumps {
         // Nothing worth going back to; whoever waits for it says why it is unwell.

@@ -4,10 +4,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ring::rand::{SecureRandom, SystemRandom};
 
+use super::error::StepError;
 use super::{State, account};
 use crate::adopt;
 use crate::clock;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::host::fs;
 use crate::machine::Machine;
 use crate::rocketchat::license::{self, LicenseError};
@@ -41,15 +42,14 @@ pub(super) async fn apply(machine: &Machine, secret: &topology::Secret) -> Resul
             let text = fs::read_text(path)?.unwrap_or_default();
             let text = text.trim_end_matches('\n');
             if text.is_empty() || text.contains('\n') {
-                let what =
-                    format!("`{}` should hold one line, the {}", path.display(), secret.name.name().replace('_', " "));
-                return Err(Error::new(what, format!("write it there: `sudo sh -c 'cat > {}'`", path.display())));
+                let what = secret.name.name().replace('_', " ");
+                return Err(StepError::OneLine { path: path.clone(), what }.into());
             }
             Secret::new(text)
         }
         Origin::Exchange(length) => exchanged(machine, secret.name, *length).await?,
-        Origin::Password => Secret::password().map_err(no_randomness)?,
-        Origin::Random(length) => Secret::random(*length).map_err(no_randomness)?,
+        Origin::Password => Secret::password()?,
+        Origin::Random(length) => Secret::random(*length)?,
         Origin::Seed => seed()?,
     };
     machine.secrets.put(secret.name, &value)?;
@@ -59,23 +59,19 @@ pub(super) async fn apply(machine: &Machine, secret: &topology::Secret) -> Resul
 /// What Rocket.Chat has, if it may stay; else a new one, which goes to Rocket.Chat with its other settings.
 async fn exchanged(machine: &Machine, name: SecretName, length: usize) -> Result<Secret> {
     let (Some(client), Some(id)) = (account::with_token(machine).await?, adopt::setting_of(name)) else {
-        return Err(Error::new("Rocket.Chat does not run, or rcfed has no token of it", "run `sudo rcfed apply`"));
+        return Err(StepError::NoAccess.into());
     };
     let unique = client.setting("uniqueID").await?;
     let theirs = client.setting(id).await?;
     let (theirs, unique) = (theirs.as_str().unwrap_or_default(), unique.as_str().unwrap_or_default());
     match adopt::unguessable(name, theirs, unique) {
         true => Ok(Secret::new(theirs)),
-        false => Secret::random(length).map_err(no_randomness),
+        false => Ok(Secret::random(length)?),
     }
 }
 
 fn seed() -> Result<Secret> {
     let mut seed = [0u8; 32];
-    SystemRandom::new().fill(&mut seed).map_err(|_| no_randomness(NoRandomness))?;
+    SystemRandom::new().fill(&mut seed).map_err(|_| NoRandomness)?;
     Ok(Secret::new(STANDARD.encode(seed)))
-}
-
-fn no_randomness(error: NoRandomness) -> Error {
-    Error::new(error.to_string(), "check that /dev/urandom exists, then run the same command again")
 }

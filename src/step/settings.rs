@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::error::StepError;
 use super::{State, account, federation};
 use crate::adopt::{self, SETTINGS};
 use crate::config::Existing;
@@ -42,7 +43,7 @@ pub(super) async fn inspect(machine: &Machine) -> Result<State> {
 
 pub(super) async fn apply(machine: &Machine) -> Result<String> {
     let Some(client) = account::with_token(machine).await? else {
-        return Err(Error::new("Rocket.Chat does not run, or rcfed has no token of it", "run `sudo rcfed apply`"));
+        return Err(StepError::NoAccess.into());
     };
     keep(machine, &client).await?;
     let mut written = 0;
@@ -59,10 +60,7 @@ pub(super) async fn apply(machine: &Machine) -> Result<String> {
         client.set_setting(id, value.clone()).await?;
         let now = client.setting(id).await?;
         if now != value {
-            return Err(Error::new(
-                format!("Rocket.Chat took a new value for `{id}` and still has the old one"),
-                format!("if its environment has OVERWRITE_SETTING_{id}, take that out where it is made"),
-            ));
+            return Err(StepError::Overwritten(id).into());
         }
         written += 1;
     }
@@ -85,8 +83,7 @@ async fn keep(machine: &Machine, client: &Client) -> Result<()> {
         if kept.get(UNIQUE) == Some(&client.setting(UNIQUE).await?) {
             return Ok(());
         }
-        let what = "this is another Rocket.Chat than the one whose settings rcfed has kept";
-        return Err(Error::new(what, "run `sudo rcfed uninstall` with the earlier one first, then take this one"));
+        return Err(StepError::AnotherRocketchat.into());
     }
     let mut before = BTreeMap::new();
     for id in SETTINGS.into_iter().chain([UNIQUE]) {
@@ -107,20 +104,13 @@ pub(crate) async fn restore(host: &Host, docker: Option<&Docker>, of: &str) -> R
     // One that was made anew under another name is in the receipt twice.
     let Some(text) = fs::read_text(&path)? else { return Ok(()) };
     let Ok(before) = serde_json::from_str::<BTreeMap<String, Value>>(&text) else {
-        let hint = format!("remove it to leave Rocket.Chat's settings as they are now: `sudo rm {}`", path.display());
-        return Err(Error::new(format!("`{}` cannot be understood", path.display()), hint));
+        return Err(StepError::RestoreUnreadable(path).into());
     };
     let existing = match of.contains("://") {
         true => Existing::Elsewhere { url: of.into(), bridge: String::new() },
         false => Existing::Container(of.into()),
     };
-    let skip = |why: String| {
-        let hint = format!(
-            "start it, then run the same command again; or leave its settings as they are: `sudo rm {}`",
-            path.display()
-        );
-        Error::new(format!("the settings of Rocket.Chat cannot be put back: {why}"), hint)
-    };
+    let skip = |why: String| Error::from(StepError::Restore { why, path: path.clone() });
     let Some(base) = adopt::address(docker, &existing).await? else {
         return Err(skip(format!("`{of}` does not run")));
     };

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::State;
+use super::error::StepError;
 use crate::error::{Error, Result};
 use crate::host::fs::{self, Access};
 use crate::host::nginx;
@@ -43,10 +44,7 @@ pub(super) async fn apply(machine: &Machine, phase: Phase) -> Result<String> {
     let path = machine.path(site.path);
     let before = fs::read(&path)?;
     if let Err(said) = nginx::test(&machine.host).await? {
-        return Err(Error::new(
-            format!("the machine's nginx does not accept its own configuration, even without rcfed's part: {said}"),
-            "mend it first: `sudo nginx -t`",
-        ));
+        return Err(StepError::SiteBefore(said).into());
     }
     fs::write(&path, text(machine, site).as_bytes(), Access::root(0o644))?;
     if let Err(said) = nginx::test(&machine.host).await? {
@@ -54,22 +52,13 @@ pub(super) async fn apply(machine: &Machine, phase: Phase) -> Result<String> {
             Some(bytes) => fs::write(&path, &bytes, Access::root(0o644))?,
             None => fs::remove(&path)?,
         }
-        return Err(Error::new(
-            format!("the machine's nginx does not accept `{}`, so it was taken back: {said}", site.path),
-            "another site may claim the same names or options: `sudo nginx -T | grep -n server_name`",
-        ));
+        return Err(StepError::SiteRefused { path: site.path, said }.into());
     }
     nginx::reload(&machine.host).await?;
     let deadline = Instant::now() + Duration::from_secs(10);
     while !loaded(machine, site).await {
         if Instant::now() > deadline {
-            return Err(Error::new(
-                format!("the machine's nginx was reloaded and does not use `{}`", site.path),
-                format!(
-                    "see that /etc/nginx/nginx.conf has `include {}/*.conf;` within `http`",
-                    Path::new(site.path).parent().unwrap_or(Path::new("/")).display()
-                ),
-            ));
+            return Err(StepError::SiteIgnored(site.path).into());
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use super::State;
+use super::error::StepError;
 use super::file;
 use crate::config::Service;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::host::fs::{self, Access};
 use crate::layout;
 use crate::machine::Machine;
@@ -43,7 +44,7 @@ async fn attempt(machine: &Machine, phase: Phase, directory: &std::path::Path) -
         fs::write(&path, file::resolved(machine, file)?.expose().as_bytes(), Access::root(0o640))?;
     }
     let Some(image) = machine.image(Service::Gateway).await? else {
-        return Err(Error::new("there is no gateway image to try the configuration with", "run `sudo rcfed apply`"));
+        return Err(StepError::NoImage(Service::Gateway).into());
     };
     let mounts = [
         (machine.path(directory), layout::MOUNT),
@@ -54,11 +55,7 @@ async fn attempt(machine: &Machine, phase: Phase, directory: &std::path::Path) -
     let command = ["nginx", "-t", "-q", "-c", "/run/rcfed/nginx.conf"];
     let output = machine.docker.run_once(&container(phase), &image.id, &command, &mounts).await?;
     if output.code != 0 {
-        let said = output.stderr.trim().to_string();
-        return Err(Error::new(
-            format!("nginx does not accept the gateway's configuration: {said}"),
-            "nothing was replaced; please report this with the output of `rcfed plan --json`",
-        ));
+        return Err(StepError::Trial(output.stderr.trim().to_string()).into());
     }
     Ok(String::new())
 }

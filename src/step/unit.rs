@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use super::error::StepError;
 use super::{State, file};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::host::fs::{self, Access};
 use crate::host::systemd;
 use crate::machine::Machine;
@@ -60,12 +61,7 @@ pub(super) async fn apply(machine: &Machine) -> Result<String> {
     for (path, text) in files(machine)? {
         let path = machine.path(&path);
         if let Some(parent) = path.parent() {
-            std::fs::create_dir_all(parent).map_err(|error| {
-                Error::new(
-                    format!("could not create {}: {error}", parent.display()),
-                    "run it as root: put `sudo` in front",
-                )
-            })?;
+            std::fs::create_dir_all(parent).map_err(|error| StepError::Create { path: parent.to_path_buf(), error })?;
         }
         fs::write(&path, text.as_bytes(), Access::root(0o644))?;
     }
@@ -78,9 +74,7 @@ pub(super) async fn apply(machine: &Machine) -> Result<String> {
 }
 
 fn files(machine: &Machine) -> Result<Vec<(PathBuf, String)>> {
-    let program = std::env::current_exe().map_err(|error| {
-        Error::new(format!("could not find this program's own path: {error}"), "check that /proc is mounted")
-    })?;
+    let program = std::env::current_exe().map_err(StepError::OwnPath)?;
     let program = program.display().to_string();
     Ok(if systemd::runs(&machine.host) {
         vec![

@@ -1,6 +1,8 @@
 //! At most seven questions. Each answer is proven as it is typed, and what DNS knows about a name is looked up while the
 //! next question is asked.
 
+mod text;
+
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -8,7 +10,6 @@ use tokio::task::JoinHandle;
 
 use crate::answers::{Answers, Key};
 use crate::clock;
-use crate::compat;
 use crate::config::{Profile, values};
 use crate::domain::{DomainName, Email, Username};
 use crate::error::Result;
@@ -57,8 +58,7 @@ struct Wizard<'a> {
 
 impl Wizard<'_> {
     fn questions(&mut self) -> Result<Option<Secret>, PromptError> {
-        self.prompt.note("Nothing has been changed yet, and nothing will be before you have seen the plan.");
-        self.prompt.note("Ctrl-C leaves the machine as it is.");
+        self.prompt.note(text::BEGIN);
         self.names()?;
         self.email()?;
         let profile = self.profile()?;
@@ -79,8 +79,7 @@ impl Wizard<'_> {
         let federated = match &known {
             Some(name) => name.clone(),
             None => {
-                self.prompt.note("\nThe federated domain stands after the colon in @user:example.org.");
-                self.prompt.note("It is permanent: other servers know people and rooms by it.");
+                self.prompt.note(text::FEDERATED);
                 self.domain(Key::FederatedDomain, "Federated domain", None)?
             }
         };
@@ -93,14 +92,14 @@ impl Wizard<'_> {
         match federated.child("chat") {
             Ok(chat) if open && site.is_some() => self.beside_a_site(&federated, &chat)?,
             chat if !self.answers.has(Key::ChatDomain) => {
-                self.prompt.note("\nWhere people open Rocket.Chat.");
+                self.prompt.note(text::CHAT);
                 self.domain(Key::ChatDomain, "Chat domain", chat.ok())?;
             }
             _ => {}
         }
         let native = self.answers.text(Key::Profile) == Some(Profile::Native.name());
         if !native && !self.answers.has(Key::MatrixDomain) {
-            self.prompt.note("\nWhere other servers reach the homeserver.");
+            self.prompt.note(text::MATRIX);
             self.domain(Key::MatrixDomain, "Matrix domain", federated.child("matrix").ok())?;
         }
         Ok(())
@@ -108,13 +107,8 @@ impl Wizard<'_> {
 
     /// One question instead of the one for the chat domain: who keeps the name that a web site has already.
     fn beside_a_site(&mut self, federated: &DomainName, chat: &DomainName) -> Result<(), PromptError> {
-        self.prompt.note("\nA web site cannot answer everything other servers ask of a federated domain.");
-        let items = [
-            format!("@user:{chat}  The web site stays as it is (recommended)"),
-            format!("@user:{federated}  The web site stays and forwards two paths"),
-            format!("@user:{federated}  This machine answers instead of the web site"),
-        ];
-        let (name, apex) = match self.prompt.choose("Who are people?", &items)? {
+        self.prompt.note(text::SITE);
+        let (name, apex) = match self.prompt.choose("Who are people?", &text::beside_a_site(federated, chat))? {
             0 => (chat, "here"),
             1 => (federated, "elsewhere"),
             _ => (federated, "here"),
@@ -130,7 +124,7 @@ impl Wizard<'_> {
         if self.answers.has(Key::Email) {
             return Ok(());
         }
-        self.question("For Let's Encrypt and the administrator of Rocket.Chat. Empty for none.");
+        self.question(text::EMAIL);
         let check = |text: &str| if text.trim().is_empty() { Ok(()) } else { taken(Email::parse(text)) };
         let email = self.prompt.text("E-mail", None, true, check)?;
         if !email.trim().is_empty() {
@@ -144,9 +138,8 @@ impl Wizard<'_> {
         if let Some(profile) = self.answers.text(Key::Profile).and_then(|text| values::profile(text).ok()) {
             return Ok(profile);
         }
-        self.question("Which servers run. The plan says more about each before you confirm.");
-        let items = Profile::ALL.map(|profile| format!("{:<9} {}", profile.name(), honest_line(profile)));
-        let profile = Profile::ALL[self.prompt.choose("Profile", &items)?];
+        self.question(text::PROFILE);
+        let profile = Profile::ALL[self.prompt.choose("Profile", &Profile::ALL.map(text::honest_line))?];
         self.answers.typed(Key::Profile, profile.name());
         Ok(profile)
     }
@@ -155,7 +148,7 @@ impl Wizard<'_> {
         if self.answers.has(Key::AdminUsername) {
             return Ok(());
         }
-        self.question("The first administrator of Rocket.Chat. The password is made and shown at the end.");
+        self.question(text::ADMINISTRATOR);
         let default = Username::default().to_string();
         let name = self.prompt.text("Administrator", Some(default), false, |text| taken(Username::parse(text)))?;
         self.answers.typed(Key::AdminUsername, name.trim());
@@ -166,11 +159,10 @@ impl Wizard<'_> {
         if self.answers.has(Key::RegistrationTokenFile) {
             return Ok(None);
         }
-        self.question("The workspace's registration token, from https://cloud.rocket.chat. It is not shown.");
-        self.prompt.note("Empty for none: Rocket.Chat may then make the workspace read-only.");
+        self.question(text::TOKEN);
         let token = self.prompt.hidden("Registration token")?;
         let token = token.trim();
-        self.prompt.note(if token.is_empty() { "  none" } else { "  taken; it is written once you have confirmed" });
+        self.prompt.note(if token.is_empty() { text::NO_TOKEN } else { text::TOKEN_TAKEN });
         Ok((!token.is_empty()).then(|| Secret::new(token)))
     }
 
@@ -178,7 +170,7 @@ impl Wizard<'_> {
         if self.answers.has(Key::LicenseFile) {
             return Ok(());
         }
-        self.question("A file with a Rocket.Chat licence that includes federation.");
+        self.question(text::LICENSE);
         let check = |text: &str| match license::read(text.trim().as_ref(), clock::now()) {
             Ok(_) => Ok(()),
             Err(error) => Err(error.to_string()),
@@ -206,7 +198,7 @@ impl Wizard<'_> {
 
     fn question(&mut self, why: &str) {
         self.say_found(Duration::ZERO);
-        self.prompt.note(&format!("\n{why}"));
+        self.prompt.note(why);
     }
 
     fn look_up(&mut self, name: DomainName) {
@@ -244,17 +236,6 @@ fn finished(lookup: &mut JoinHandle<Option<String>>, patience: Duration) -> Opti
     let waited = Handle::current().block_on(async { tokio::time::timeout(patience, lookup).await });
     // A lookup that failed has nothing to say here; the checks before the first change will.
     waited.ok().map(|joined| joined.unwrap_or_default())
-}
-
-fn honest_line(profile: Profile) -> String {
-    let old =
-        compat::end_of_life(profile).map_or_else(String::new, |end| format!("{}, past its end of life; ", end.what));
-    let what = match profile {
-        Profile::Dendrite => "Dendrite: least memory",
-        Profile::Synapse => "Synapse: as its docs say",
-        Profile::Native => "Rocket.Chat 8.5 LTS, supported; needs a licence with federation",
-    };
-    format!("{old}{what}")
 }
 
 fn taken<T, E: Into<values::Refusal>>(proven: Result<T, E>) -> Result<(), String> {

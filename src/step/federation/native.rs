@@ -50,7 +50,7 @@ pub(super) async fn apply(machine: &Machine, client: &Client, task: &Task, verdi
     task.note("asking for the licence's modules");
     licensed(machine, client).await?;
     task.note("reading settings back");
-    super::read_back(client, &expected(&machine.config)).await?;
+    super::read_back(client, &expected(&machine.config), false).await?;
     task.note("asking for its keys as other servers do");
     let started = Instant::now();
     while let Err(why) = keys(machine).await? {
