@@ -9,16 +9,17 @@ use std::collections::BTreeMap;
 
 use rcfed::config::{AcmeConfig, Admin, Apex, Config, FederationConfig, Names, Profile, Proxy, RocketchatConfig};
 use rcfed::domain::{DomainName, Username};
-use rcfed::render::{self, Rendered};
+use rcfed::render::{self, Rendered, Site};
 use rcfed::sizes::Sizes;
 
 /// How host names may coincide: label, federated, chat, matrix, who serves the federated one.
-const NAMES: [(&str, &str, &str, &str, Apex); 6] = [
+const NAMES: [(&str, &str, &str, &str, Apex); 7] = [
     ("distinct", "example.org", "chat.example.org", "matrix.example.org", Apex::Here),
     ("elsewhere", "example.org", "chat.example.org", "matrix.example.org", Apex::Elsewhere),
     ("federated_is_chat", "example.org", "example.org", "matrix.example.org", Apex::Here),
     ("federated_is_matrix", "example.org", "chat.example.org", "example.org", Apex::Here),
     ("chat_is_matrix", "example.org", "chat.example.org", "chat.example.org", Apex::Here),
+    ("chat_is_matrix_elsewhere", "example.org", "chat.example.org", "chat.example.org", Apex::Elsewhere),
     ("all_one", "example.org", "example.org", "example.org", Apex::Here),
 ];
 
@@ -52,6 +53,11 @@ fn config(profile: Profile, names: (&str, &str, &str, &str, Apex), proxy: Proxy)
 
 fn files(config: &Config, ipv6: bool) -> Vec<Rendered> {
     render::files(config, &Sizes::for_memory(2048, ipv6)).unwrap()
+}
+
+/// What the machine's own nginx gets, where that one is the proxy.
+fn sites(config: &Config, ipv6: bool) -> Vec<Site> {
+    render::sites(config, &Sizes::for_memory(2048, ipv6)).unwrap()
 }
 
 fn text<'a>(files: &'a [Rendered], name: &str) -> &'a str {

@@ -10,7 +10,7 @@ use rcfed::render::{Phase, Rendered};
 use rcgen::{CertificateParams, KeyPair};
 use tempfile::TempDir;
 
-use crate::{NAMES, config, files};
+use crate::{NAMES, config, files, sites};
 
 /// Whether there is an nginx; on a build machine there has to be.
 pub fn is_there() -> bool {
@@ -121,6 +121,41 @@ fn nginx_takes_every_combination_without_a_warning() {
                 let said = String::from_utf8_lossy(&output.stderr);
                 let fine = output.status.success() && !said.contains("[warn]");
                 assert!(fine, "{profile:?} {} {proxy:?} {ipv6} {certified}:\n{said}", names.0);
+            }
+        }
+    }
+}
+
+/// The two files beside the sites that are there already, alone before there is a certificate and together afterwards.
+#[test]
+fn the_machines_own_nginx_takes_its_two_files() {
+    if !is_there() {
+        return;
+    }
+    let nginx = Nginx::new(&[], false, &BTreeMap::new());
+    let root = nginx.dir.path().to_str().unwrap();
+    let main = format!(
+        "pid {root}/pid;\nevents {{}}\nhttp {{\n  access_log {root}/access.log;\n  include {root}/conf.d/*.conf;\n}}\n"
+    );
+    std::fs::write(nginx.path("nginx.conf"), main).unwrap();
+    std::fs::create_dir(nginx.path("conf.d")).unwrap();
+    let theirs = "server { listen 80 default_server; server_name blog.example.org; }\n";
+    std::fs::write(nginx.path("conf.d/blog.conf"), theirs).unwrap();
+    for profile in Profile::ALL {
+        for names in NAMES {
+            for ipv6 in [false, true] {
+                let sites = sites(&config(profile, names, Proxy::Host), ipv6);
+                assert_eq!(sites.len(), 2);
+                let _ = std::fs::remove_file(nginx.path("conf.d/rcfed-https.conf"));
+                for site in &sites {
+                    let name = Path::new(site.path).file_name().unwrap().to_str().unwrap();
+                    let text = site.text.replace("/var/lib/rcfed/certificate", &format!("{root}/certificate"));
+                    std::fs::write(nginx.path("conf.d").join(name), text).unwrap();
+                    let output = nginx.command().arg("-t").output().unwrap();
+                    let said = String::from_utf8_lossy(&output.stderr);
+                    let fine = output.status.success() && !said.contains("[warn]");
+                    assert!(fine, "{profile:?} {} {ipv6} {name}:\n{said}", names.0);
+                }
             }
         }
     }

@@ -8,7 +8,7 @@ use rcfed::render::{Phase, Rendered, redact, rocketchat_env, secrets_in};
 use rcfed::sizes::Sizes;
 use rcfed::topology;
 
-use crate::{NAMES, config, files, text};
+use crate::{NAMES, config, files, sites, text};
 
 /// The first set of names is shown whole, the others only where they differ from it.
 #[test]
@@ -21,12 +21,6 @@ fn every_file_of_every_combination() {
             insta::assert_snapshot!(format!("{}_{}", profile.name(), names.0), show(&different(other, &usual)));
         }
     }
-    let usual = files(&config(Profile::Dendrite, NAMES[0], Proxy::Gateway), false);
-    let ipv6 = files(&config(Profile::Dendrite, NAMES[0], Proxy::Gateway), true);
-    insta::assert_snapshot!("dendrite_ipv6", show(&different(ipv6, &usual)));
-    let proxied = files(&config(Profile::Dendrite, NAMES[0], Proxy::Host), false);
-    assert_eq!(proxied, files(&config(Profile::Dendrite, NAMES[0], Proxy::None), false));
-    insta::assert_snapshot!("dendrite_proxied", show(&different(proxied, &usual)));
     for profile in [Profile::Dendrite, Profile::Synapse] {
         let mut config = config(profile, NAMES[0], Proxy::Gateway);
         let usual = files(&config, false);
@@ -47,6 +41,80 @@ fn every_file_of_every_combination() {
             insta::assert_snapshot!(format!("{}_taken_{place}", profile.name()), show(&different(taken, &usual)));
         }
     }
+}
+
+/// What IPv6 and another proxy change in a file, each change once with all combinations that have it.
+#[test]
+fn ipv6_and_proxies_of_every_combination() {
+    let mut changes: Vec<(String, &str, Vec<String>)> = Vec::new();
+    let mut note = |change: String, what, whose: String| match changes
+        .iter_mut()
+        .find(|(known, other, _)| *known == change && *other == what)
+    {
+        Some((.., all)) => all.push(whose),
+        None => changes.push((change, what, vec![whose])),
+    };
+    let first = sites(&config(Profile::Dendrite, NAMES[0], Proxy::Host), false);
+    for profile in Profile::ALL {
+        for names in NAMES {
+            let whose = || format!("{} {}", profile.name(), names.0);
+            let all = |proxy, ipv6| files(&config(profile, names, proxy), ipv6);
+            for change in changed(&all(Proxy::Gateway, false), &all(Proxy::Gateway, true)) {
+                note(change, "IPv6", whose());
+            }
+            for (ipv6, proxied, host) in [(false, "proxied", "host"), (true, "IPv6, proxied", "IPv6, host")] {
+                let behind = all(Proxy::Host, ipv6);
+                assert_eq!(behind, all(Proxy::None, ipv6));
+                for change in changed(&all(Proxy::Gateway, ipv6), &behind) {
+                    note(change, proxied, whose());
+                }
+                for (first, site) in first.iter().zip(sites(&config(profile, names, Proxy::Host), ipv6)) {
+                    assert_eq!((first.path, first.phase), (site.path, site.phase));
+                    note(format!("===== {}\n{}", site.path, lines(&first.text, &site.text)), host, whose());
+                }
+            }
+        }
+    }
+    let mut shown = String::new();
+    for site in &first {
+        writeln!(shown, "===== {} {:?}\n{}\n", site.path, site.phase, without_digest(&site.text)).unwrap();
+    }
+    for (change, what, whose) in changes {
+        let everywhere = whose.len() == Profile::ALL.len() * NAMES.len();
+        let whose = if everywhere { "everywhere".into() } else { whose.join(", ") };
+        writeln!(shown, "# {what}: {whose}\n{change}").unwrap();
+    }
+    insta::assert_snapshot!(shown);
+}
+
+/// Files that are not the same, each with the lines that go and come.
+fn changed(old: &[Rendered], new: &[Rendered]) -> Vec<String> {
+    let is = |a: &Rendered, b: &Rendered| (a.service, a.name) == (b.service, b.name);
+    let gone = old.iter().filter(|old| !new.iter().any(|new| is(old, new)));
+    let mut shown: Vec<String> =
+        gone.map(|file| format!("===== {}/{} is not there\n", file.service, file.name)).collect();
+    for file in new.iter().filter(|file| !old.contains(file)) {
+        let before = old.iter().find(|old| is(old, file)).map_or("", |file| &file.text);
+        let changes = lines(before, &file.text);
+        if !changes.is_empty() {
+            let (service, name) = (file.service, file.name);
+            shown.push(format!("===== {service}/{name} {:04o} {:?}\n{changes}", file.mode, file.phase));
+        }
+    }
+    shown
+}
+
+/// Lines that go and come, each once: the same is said of every server and every location.
+fn lines(old: &str, new: &str) -> String {
+    let (old, new) = (without_digest(old), without_digest(new));
+    let mut shown: Vec<String> = Vec::new();
+    for change in similar::TextDiff::from_lines(&old, &new).iter_all_changes() {
+        let line = format!("{}{}", change.tag(), change.value().trim_end());
+        if change.tag() != similar::ChangeTag::Equal && !shown.contains(&line) {
+            shown.push(line);
+        }
+    }
+    shown.iter().map(|line| format!("{line}\n")).collect()
 }
 
 #[test]
@@ -186,8 +254,12 @@ fn show(files: &[Rendered]) -> String {
         let (service, name, mode, phase) = (file.service, file.name, file.mode, file.phase);
         writeln!(shown, "===== {service}/{name} {mode:04o} {phase:?}\n{}", file.text).unwrap();
     }
-    // Digests change with every character of the text they stand for, which is here to be read anyway.
-    let lines = shown.lines().map(|line| match line.split_once("return 200 \"") {
+    without_digest(&shown)
+}
+
+/// Digests change with every character of the text they stand for, which is here to be read anyway.
+fn without_digest(text: &str) -> String {
+    let lines = text.lines().map(|line| match line.split_once("return 200 \"") {
         Some((before, _)) => format!("{before}return 200 \"<digest>\";"),
         None => line.to_owned(),
     });
