@@ -338,3 +338,37 @@ fn needs(step: &Step, topology: &Topology) -> Vec<String> {
 fn secret_id(name: SecretName) -> String {
     format!("secret:{}", name.name())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::answers::Answers;
+    use crate::config::Mode;
+    use crate::sizes::Sizes;
+
+    /// Files and directories are many; what is said of one is said of all.
+    #[test]
+    fn every_step_in_words() {
+        let adopted = "[rocketchat]\ncontainer = \"chat\"\n[admin]\nusername = \"ada\"\npassword_file = \"/root/p\"\n";
+        let mut told: Vec<String> = Vec::new();
+        for (profile, more) in [("synapse", "proxy = \"host\"\n"), ("dendrite", adopted)] {
+            let text = format!(
+                "federated_domain = \"example.org\"\nprofile = \"{profile}\"\naccept_end_of_life = true\n{more}"
+            );
+            let answers = Answers::from_toml(&text, std::path::Path::new("answers.toml")).unwrap();
+            let config = Config::from_answers(&answers, Mode::Interactive).unwrap();
+            let topology =
+                crate::topology::topology(&config, &Sizes::for_memory(4096, false), &Default::default()).unwrap();
+            for step in steps(&config, &topology) {
+                let kind = step.id().split(':').next().unwrap_or_default().to_owned();
+                let many = matches!(step, Step::Directory(_) | Step::File(_) | Step::Secret(_));
+                let line = format!("{kind}: {}", step.summary(&topology));
+                let known = told.iter().any(|other| *other == line || many && other.starts_with(&format!("{kind}:")));
+                if !known {
+                    told.push(line);
+                }
+            }
+        }
+        insta::assert_snapshot!(told.join("\n"));
+    }
+}

@@ -105,6 +105,9 @@ impl Trouble {
             Self::Status { status: 500.., .. } if host.ends_with(".letsencrypt.org") => {
                 "https://letsencrypt.status.io shows maintenance; run the same command again when it is over".to_owned()
             }
+            Self::Status { status: 500.., retry_after: Some(_) } => {
+                "run the same command again after that time".to_owned()
+            }
             Self::Status { status: 500.., .. } => "run the same command again in a few minutes".to_owned(),
             Self::Refused | Self::Silent(_) | Self::Status { .. } | Self::Unreachable(_) => {
                 format!("see what this machine gets from it with `curl -iv https://{host}/`")

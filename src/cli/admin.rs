@@ -50,10 +50,13 @@ impl ResetArgs {
         let _lock = Lock::take(&machine.path(layout::LOCK), "admin reset")?;
         let own = machine.config.admin.username.as_str().to_owned();
         let username = self.username.unwrap_or_else(|| own.clone());
+        if !terminal && username != own {
+            return Err(nowhere(&username));
+        }
         let Some(client) = account::with_token(&machine).await? else {
-            return Err(Error::new("rcfed has no token of Rocket.Chat, or it does not run", "run `sudo rcfed apply`"));
+            return Err(no_token());
         };
-        let password = Secret::password().map_err(|error| Error::new(error.to_string(), "try again"))?;
+        let password = Secret::password()?;
         client.reset_password(&username, &password).await?;
         if username == own {
             machine.secrets.put(SecretName::AdminPassword, &password)?;
@@ -62,12 +65,45 @@ impl ResetArgs {
         if username == own && !client.token_valid().await? {
             account::renew_token(&machine).await?;
         }
-        let file = format!("{}/{}", layout::SECRETS, SecretName::AdminPassword.name());
-        if terminal || username != own {
-            ui.data(&format!("New password of {username}: {}", password.expose()));
-        } else {
-            ui.data(&format!("The new password of {username} is in {file} (only root can read it)."));
-        }
+        ui.data(&told(&username, terminal.then_some(&password)));
         Ok(())
+    }
+}
+
+/// What the output of a program is kept in may be read by others.
+fn nowhere(username: &str) -> Error {
+    Error::usage(
+        format!("the new password of {username} is shown on a terminal only, and this is none"),
+        format!("run `sudo rcfed admin reset --username {username}` in a terminal (over SSH: `ssh -t`)"),
+    )
+}
+
+fn no_token() -> Error {
+    Error::new(
+        "rcfed has no token of Rocket.Chat, or it does not run",
+        "see whether it runs with `sudo rcfed status`, then run `sudo rcfed apply`, which takes a token",
+    )
+}
+
+/// The password, or where it is.
+fn told(username: &str, password: Option<&Secret>) -> String {
+    match password {
+        Some(password) => format!("New password of {username}: {}", password.expose()),
+        None => {
+            let file = format!("{}/{}", layout::SECRETS, SecretName::AdminPassword.name());
+            format!("The new password of {username} is in {file} (only root can read it).")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences() {
+        let said = [told("ada", Some(&Secret::new("correct horse"))), told("ada", None)];
+        let errors = crate::error::told([nowhere("grace"), no_token()]);
+        insta::assert_snapshot!(format!("{}\n{errors}", said.join("\n")));
     }
 }

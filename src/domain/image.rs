@@ -95,8 +95,11 @@ mod tests {
             assert_eq!(image.as_str(), full);
             assert_eq!(format!("{}:{}", image.repository(), image.tag()), full);
         }
-        for bad in ["", "mongo", "Mongo:7", "a b:1", "x:", "host.io/:1", "mongo:7@sha256:12", "127.0.0.1:5000/x"] {
-            assert!(ImageRef::parse(bad).is_err(), "{bad}");
-        }
+        let bad = ["", "mongo", "Mongo:7", "a b:1", "x:", "host.io/:1", "mongo:7@sha256:12", "127.0.0.1:5000/x"];
+        let refused = bad.map(|bad| {
+            let error = ImageRef::parse(bad).unwrap_err();
+            format!("{bad:?}: {error}")
+        });
+        insta::assert_snapshot!(refused.join("\n"));
     }
 }

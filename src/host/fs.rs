@@ -239,6 +239,15 @@ mod tests {
     }
 
     #[test]
+    fn sentences() {
+        use io::ErrorKind as Kind;
+        let kinds =
+            [Kind::PermissionDenied, Kind::StorageFull, Kind::ReadOnlyFilesystem, Kind::NotFound, Kind::NotADirectory];
+        let errors = kinds.map(|kind| FileError::new("write", Path::new("/var/lib/rcfed/images.json"), kind.into()));
+        insta::assert_snapshot!(crate::error::told(errors.map(Into::into)));
+    }
+
+    #[test]
     fn a_failed_write_leaves_the_old_file_and_no_other() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");

@@ -120,9 +120,26 @@ pub enum Blind {
 impl Explain for Blind {
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Roots(BadRoots::None) => Some("apt-get install ca-certificates".into()),
+            Self::Roots(BadRoots::None) => Some("install them: `sudo apt-get install ca-certificates`".into()),
             Self::Roots(_) => Some("the file must hold certificates as PEM: `-----BEGIN CERTIFICATE-----`".into()),
-            Self::Tls(_) => None,
+            Self::Tls(_) => Some("this is a fault of rcfed: report it with the output of `rcfed --version`".into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences() {
+        let extra = |pem: &[u8]| Blind::from(crate::host::tls::roots(Some(pem)).unwrap_err());
+        let errors = [
+            extra(b"no certificate"),
+            extra(b"-----BEGIN CERTIFICATE-----\nnonsense!\n-----END CERTIFICATE-----\n"),
+            Blind::Roots(BadRoots::None),
+            Blind::Tls(rustls::Error::General("no provider".into())),
+        ];
+        insta::assert_snapshot!(crate::error::told(errors.map(Into::into)));
     }
 }

@@ -86,10 +86,18 @@ impl Explain for RestError {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Client(_) => "this is a fault of rcfed: report it with the output of `rcfed --version`".into(),
-            Self::Forbidden { .. } | Self::Unauthorized { .. } | Self::TokenForm => {
-                "run `sudo rcfed admin reset`: it sets a new administrator's password and takes a new access token"
+            Self::Forbidden { .. } => {
+                "give rcfed's user the role `admin` in Rocket.Chat (Workspace > Users), then run `sudo \
+                                       rcfed apply`"
                     .into()
             }
+            Self::Unauthorized { .. } => {
+                "run `sudo rcfed apply`: it takes a new access token with the administrator's password".into()
+            }
+            Self::TokenForm => format!(
+                "remove it with `sudo rm {}/personal_access_token`, then run `sudo rcfed apply`, which takes a new one",
+                crate::layout::SECRETS
+            ),
             Self::NoVerification => "run `rcfed plan` to see which version belongs here".into(),
             Self::RateLimited { .. } => "wait a minute, then run the same command again".into(),
             Self::Refused { .. } | Self::Unexpected { .. } => "look at `sudo rcfed logs rocketchat`".into(),

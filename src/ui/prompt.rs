@@ -150,3 +150,18 @@ impl Terminal {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences() {
+        let errors = [
+            PromptError::Interrupted,
+            PromptError::Refused("it is no domain name".into()),
+            PromptError::Terminal(io::ErrorKind::NotConnected.into()),
+        ];
+        insta::assert_snapshot!(crate::error::told(errors.map(Into::into)));
+    }
+}

@@ -98,7 +98,11 @@ fn is_broken(error: &ApiError) -> bool {
     if matches!(error, ApiError::SocketNotFoundError(_)) {
         return true;
     }
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = match error {
+        // It shows the error inside as its own, and so has not that one, but its source, as its source.
+        ApiError::IOError { err } => Some(err),
+        other => Some(other),
+    };
     while let Some(error) = cause {
         if error.is::<hyper::Error>() {
             return true;
@@ -176,6 +180,34 @@ fn said(error: ApiError) -> (String, u16) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sentences() {
+        let call = |said: &str| {
+            let message = said.to_owned();
+            DockerError::call(
+                "start",
+                "rcfed-gateway",
+                ApiError::DockerResponseServerError { status_code: 500, message },
+            )
+        };
+        let address = || "unix:///var/run/docker.sock".to_owned();
+        let io = |kind: std::io::ErrorKind| ApiError::IOError { err: kind.into() };
+        let errors = [
+            call(
+                "driver failed programming external connectivity: Bind for 0.0.0.0:80 failed: port is already allocated",
+            ),
+            call("mkdir /var/lib/docker/overlay2/x: no space left on device"),
+            call("OCI runtime create failed\n"),
+            DockerError::call("start", "rcfed-gateway", ApiError::RequestTimeoutError),
+            DockerError::call("start", "rcfed-gateway", io(std::io::ErrorKind::ConnectionReset)),
+            DockerError::call("start", "rcfed-gateway", ApiError::SocketNotFoundError("/var/run/docker.sock".into())),
+            DockerError::unreachable(&address(), ApiError::SocketNotFoundError("/var/run/docker.sock".into())),
+            DockerError::unreachable(&address(), io(std::io::ErrorKind::PermissionDenied)),
+            DockerError::Silent { address: address() },
+        ];
+        insta::assert_snapshot!(crate::error::told(errors.map(Into::into)));
+    }
 
     #[test]
     fn what_to_do_about_an_image_that_did_not_come() {

@@ -49,7 +49,7 @@ impl Docker {
     pub async fn pull(&self, reference: &str, task: &Task) -> Result<(), DockerError> {
         let options = CreateImageOptionsBuilder::default().from_image(reference).build();
         let mut answers = self.api.create_image(Some(options), None, None);
-        let mut layers = HashMap::new();
+        let mut layers = Layers::default();
         loop {
             // A registry that says nothing for this long is not going to.
             let silence = std::time::Duration::from_secs(90);
@@ -58,7 +58,11 @@ impl Docker {
                 return Err(DockerError::Call { what: "pull", subject: reference.into(), said, status: 0 });
             };
             match answer {
-                Some(Ok(info)) => show(&mut layers, info, task),
+                Some(Ok(info)) => {
+                    if let Some(shown) = layers.hear(info) {
+                        shown.on(task);
+                    }
+                }
                 Some(Err(error)) => return Err(DockerError::call("pull", reference, error)),
                 None => return Ok(()),
             }
@@ -77,21 +81,72 @@ impl Docker {
     }
 }
 
-fn show(layers: &mut HashMap<String, (u64, u64)>, info: CreateImageInfo, task: &Task) {
-    let Some(id) = info.id else { return };
-    let status = info.status.unwrap_or_default();
-    let layer = layers.entry(id).or_default();
-    if status == "Downloading" {
-        if let Some(progress) = info.progress_detail {
-            let number = |n: Option<i64>| n.and_then(|n| u64::try_from(n).ok()).unwrap_or_default();
-            *layer = (number(progress.current), number(progress.total));
+/// What a pull shows: the bytes of all layers together, and what happens to the last one that was heard of.
+#[derive(Default)]
+struct Layers(HashMap<String, (u64, u64)>);
+
+impl Layers {
+    /// Takes in a message of the engine; `None` if it is of no layer.
+    fn hear(&mut self, info: CreateImageInfo) -> Option<Shown> {
+        let (id, status) = (info.id?, info.status.unwrap_or_default());
+        let layer = self.0.entry(id).or_default();
+        if status == "Downloading" {
+            if let Some(progress) = info.progress_detail {
+                let number = |n: Option<i64>| n.and_then(|n| u64::try_from(n).ok()).unwrap_or_default();
+                *layer = (number(progress.current), number(progress.total));
+            }
+        } else if status == "Download complete" || status == "Pull complete" {
+            layer.0 = layer.1;
         }
-    } else if status == "Download complete" || status == "Pull complete" {
-        layer.0 = layer.1;
+        let (done, total) = self.0.values().fold((0, 0), |sum, layer| (sum.0 + layer.0, sum.1 + layer.1));
+        Some(Shown { done, total, note: status.to_lowercase() })
     }
-    let (done, total) = layers.values().fold((0, 0), |sum, layer| (sum.0 + layer.0, sum.1 + layer.1));
-    if total > 0 {
-        task.bytes(done, total);
+}
+
+/// What a bar says.
+#[derive(Debug, PartialEq, Eq)]
+struct Shown {
+    done: u64,
+    total: u64,
+    note: String,
+}
+
+impl Shown {
+    fn on(self, task: &Task) {
+        if self.total > 0 {
+            task.bytes(self.done, self.total);
+        }
+        task.note(self.note);
     }
-    task.note(status.to_lowercase());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The messages of Docker 20.10 for an image of two layers, of which one is there already.
+    #[test]
+    fn a_pull_shows_the_bytes_of_all_layers() {
+        let stream = r#"{"status":"Pulling from library/postgres","id":"17-alpine"}
+{"status":"Already exists","progressDetail":{},"id":"aaa"}
+{"status":"Pulling fs layer","progressDetail":{},"id":"bbb"}
+{"status":"Pulling fs layer","progressDetail":{},"id":"ccc"}
+{"status":"Downloading","progressDetail":{"current":100,"total":1000},"progress":"[>  ]","id":"bbb"}
+{"status":"Downloading","progressDetail":{"current":400,"total":4000},"progress":"[>  ]","id":"ccc"}
+{"status":"Downloading","progressDetail":{"current":900,"total":1000},"progress":"[=> ]","id":"bbb"}
+{"status":"Verifying Checksum","progressDetail":{},"id":"bbb"}
+{"status":"Download complete","progressDetail":{},"id":"bbb"}
+{"status":"Extracting","progressDetail":{"current":32,"total":1000},"progress":"[>  ]","id":"bbb"}
+{"status":"Pull complete","progressDetail":{},"id":"bbb"}
+{"status":"Download complete","progressDetail":{},"id":"ccc"}
+{"status":"Pull complete","progressDetail":{},"id":"ccc"}
+{"status":"Digest: sha256:0123"}
+{"status":"Status: Downloaded newer image for postgres:17-alpine"}"#;
+        let mut layers = Layers::default();
+        let shown = stream.lines().map(|line| match layers.hear(serde_json::from_str(line).unwrap()) {
+            Some(Shown { done, total, note }) => format!("{done:>4}/{total:<4} {note}"),
+            None => "(nothing)".into(),
+        });
+        insta::assert_snapshot!(shown.collect::<Vec<_>>().join("\n"));
+    }
 }

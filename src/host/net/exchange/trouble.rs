@@ -93,3 +93,33 @@ impl std::fmt::Display for Stage {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences() {
+        let stages = [Stage::Connect, Stage::Tls, Stage::Request, Stage::Head, Stage::Body];
+        let of = |kind: ErrorKind, stage| Trouble::of(&kind.into(), stage);
+        let mut all: Vec<Trouble> = stages.into_iter().map(|stage| of(ErrorKind::TimedOut, stage)).collect();
+        all.extend([
+            of(ErrorKind::ConnectionRefused, Stage::Connect),
+            of(ErrorKind::HostUnreachable, Stage::Connect),
+            of(ErrorKind::NetworkUnreachable, Stage::Connect),
+            of(ErrorKind::ConnectionReset, Stage::Request),
+            of(ErrorKind::UnexpectedEof, Stage::Head),
+            of(ErrorKind::InvalidData, Stage::Body),
+            Trouble::of(
+                &Error::other(rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType)),
+                Stage::Tls,
+            ),
+            Trouble::of(&Error::other(rustls::Error::HandshakeNotComplete), Stage::Tls),
+            Trouble::NotHttp("SSH-2.0-OpenSSH".into()),
+            Trouble::LongHead,
+            Trouble::Private,
+        ]);
+        let lines: Vec<String> = all.iter().map(ToString::to_string).collect();
+        insta::assert_snapshot!(lines.join("\n"));
+    }
+}
