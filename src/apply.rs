@@ -106,16 +106,10 @@ impl Run<'_> {
             return Err(report(failures, self.waiting.len()));
         }
         if let Some(reason) = stopped {
-            let left = self.waiting.len();
-            return Err(Error::stopped(
-                format!("stopped by {} with {left} steps left", reason.words()),
-                "run `sudo rcfed apply` to go on, it continues where this stopped",
-                reason.exit_code(),
-            ));
+            return Err(stopped_by(reason, self.waiting.len()));
         }
         if !self.waiting.is_empty() {
-            let left: Vec<String> = self.waiting.values().map(|(step, _)| step.id()).collect();
-            return Err(bug(&format!("these steps wait for each other: {}", left.join(", "))));
+            return Err(circle(self.waiting.values().map(|(step, _)| step.id())));
         }
         Ok(self.outcome)
     }
@@ -161,10 +155,7 @@ async fn one(machine: &Machine, receipt: &Receipt, step: &Step) -> Result<bool> 
                 && let State::Differs(what) = step.inspect(machine).await?
             {
                 task.failed("");
-                return Err(Error::new(
-                    format!("`{id}` was done, and still differs: {what}"),
-                    "somebody else may be changing it; run the same command again",
-                ));
+                return Err(still_differs(&id, &what));
             }
             receipt.done(&id)?;
             if step.is_small() {
@@ -230,11 +221,36 @@ fn report(mut failures: Vec<(String, Error)>, skipped: usize) -> Error {
     if failures.len() > MOST {
         message.push_str(&format!("\nand {} more", failures.len() - MOST));
     }
-    if skipped > 0 {
-        message.push_str(&format!("\n{skipped} steps that need it were not started; everything done so far stays"));
+    let skipped = match skipped {
+        0 => None,
+        1 => Some("one step that needs it was".into()),
+        many => Some(format!("{many} steps that need it were")),
+    };
+    if let Some(skipped) = skipped {
+        message.push_str(&format!("\n{skipped} not started; everything done so far stays"));
     }
     let hint = first.hint().unwrap_or_default();
     Error::new(message, if hint.is_empty() { "run `sudo rcfed apply` to try again".into() } else { hint })
+}
+
+fn stopped_by(reason: Reason, left: usize) -> Error {
+    let steps = if left == 1 { "one step" } else { &format!("{left} steps") };
+    Error::stopped(
+        format!("stopped by {} with {steps} left", reason.words()),
+        "run `sudo rcfed apply` to go on, it continues where this stopped",
+        reason.exit_code(),
+    )
+}
+
+fn still_differs(id: &str, what: &str) -> Error {
+    Error::new(
+        format!("`{id}` was done, and still differs: {what}"),
+        "somebody else may be changing it; run the same command again",
+    )
+}
+
+fn circle(steps: impl Iterator<Item = String>) -> Error {
+    bug(&format!("these steps wait for each other: {}", steps.collect::<Vec<_>>().join(", ")))
 }
 
 fn bug(what: &str) -> Error {
@@ -245,5 +261,41 @@ async fn asked(stop: &mut Option<Stop>) -> Reason {
     match stop {
         Some(stop) => stop.asked().await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_are_told_with_the_first_cause_first_and_each_once() {
+        let failure = |id: &str, why: &str, hint: &str| (id.to_owned(), Error::new(why, hint));
+        let pull = || failure("image:mongodb", "Docker could not pull `mongo:7.0`: no such host", "check DNS");
+        let other =
+            || failure("image:postgres", "Docker could not pull `postgres:17`: no such host", "check DNS again");
+        let many = (1..=5).map(|n| failure(&format!("file:{n}"), &format!("could not write `{n}`"), "make room"));
+        let errors = [
+            report(vec![pull()], 0),
+            report(vec![pull(), other()], 1),
+            report(vec![other(), pull()], 20),
+            // The same cause, met by two steps, is told once.
+            report(vec![pull(), pull(), failure("network", "Docker went away", "start it")], 3),
+            report(many.collect(), 0),
+            report(vec![failure("network", "it failed", "")], 0),
+        ];
+        insta::assert_snapshot!(crate::error::told(errors));
+    }
+
+    #[test]
+    fn sentences() {
+        let errors = [
+            stopped_by(Reason::Interrupt, 12),
+            stopped_by(Reason::Terminate, 1),
+            still_differs("network", "it has other labels"),
+            circle(["file:/a".to_owned(), "file:/b".into()].into_iter()),
+            foreign("a network `rcfed` exists that rcfed did not make"),
+        ];
+        insta::assert_snapshot!(crate::error::told(errors));
     }
 }

@@ -1,7 +1,8 @@
 //! What is known to work together, with its source and date, and what each image expects of the one who runs it.
 //!
 //! Users and capabilities differ from image to image and are the usual reason for "permission denied" at the third
-//! restart. They are written down here and compared with the image's own configuration after it was pulled.
+//! restart. They are written down here. What an image says of itself is compared after it was pulled (`step::image`): its
+//! processor, its program, and of a database the user, to whom the data will belong. Capabilities no image tells.
 
 use serde::Serialize;
 

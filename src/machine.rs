@@ -120,21 +120,9 @@ impl Machine {
 
     /// What a container last said, and what that usually means.
     pub async fn why_unwell(&self, service: Service) -> Result<(String, Option<&'static str>)> {
-        let name = service.container();
-        let state = match self.observe(service).await? {
-            None => "it does not exist".into(),
-            Some(c) => match c.state {
-                RunState::Created => "it was never started".into(),
-                RunState::Exited(_, true) => "the kernel killed it for want of memory".into(),
-                RunState::Exited(code, _) => format!("it ended with exit code {code}"),
-                RunState::Restarting(code) => {
-                    format!("it ends again and again with exit code {code} ({} restarts)", c.restarts)
-                }
-                RunState::Paused => "it was paused".into(),
-                RunState::Running => "it runs but does not answer".into(),
-            },
-        };
-        let lines = self.docker.last_lines(&name, 8).await.unwrap_or_default();
+        let state =
+            self.observe(service).await?.map_or_else(|| "it does not exist".into(), |c| words(&c.state, c.restarts));
+        let lines = self.docker.last_lines(&service.container(), 8).await.unwrap_or_default();
         let cause = docker_cause(&lines.join("\n"));
         let shown: String =
             lines.iter().map(|line| format!("\n  | {}", line.chars().take(200).collect::<String>())).collect();
@@ -163,28 +151,46 @@ pub fn patience(service: Service) -> Duration {
     }
 }
 
+/// How a server is that does not answer.
+fn words(state: &RunState, restarts: i64) -> String {
+    match state {
+        RunState::Created => "it was never started".into(),
+        RunState::Exited(_, true) => "the kernel killed it for want of memory".into(),
+        RunState::Exited(code, _) => format!("it ended with exit code {code}"),
+        RunState::Restarting(code) => format!("it ends again and again with exit code {code} ({restarts} restarts)"),
+        RunState::Paused => "it was paused".into(),
+        RunState::Running => "it runs but does not answer".into(),
+    }
+}
+
+const OTHER_PASSWORD: &str = "the password in the database is another one, so its volume is of an earlier deployment: put that \
+                              one's /var/lib/rcfed/secrets back, or move the volume away";
+
 /// Likely causes by what servers print. The first match counts.
+const CAUSES: [(&str, &str); 8] = [
+    ("too open", "a key file can be read by others: run `sudo rcfed apply`, it sets the modes again"),
+    ("REPLICASET IS REQUIRED", "Rocket.Chat found no replica set: see `sudo rcfed logs mongodb`"),
+    ("Authentication failed", OTHER_PASSWORD),
+    ("password authentication failed", OTHER_PASSWORD),
+    (
+        "incorrect collation",
+        "the database was made with another collation than `C`, which the homeserver needs: move its volume \
+         `rcfed-postgres` away, or restore a dump into an empty one",
+    ),
+    ("No space left", "the disk is full: see `df -h`"),
+    (
+        "Illegal instruction",
+        "the processor has no AVX, which MongoDB needs since 5.0: set the virtual machine's CPU type to `host`, or use \
+         another machine",
+    ),
+    (
+        "ermission denied",
+        "the container's user may not read or write a file: run `sudo rcfed apply`, it sets owners again",
+    ),
+];
+
 fn docker_cause(log: &str) -> Option<&'static str> {
-    const KNOWN: [(&str, &str); 8] = [
-        ("too open", "a key file can be read by others: run `sudo rcfed apply`, it sets the modes again"),
-        ("REPLICASET IS REQUIRED", "Rocket.Chat found no replica set: see `sudo rcfed logs mongodb`"),
-        (
-            "Authentication failed",
-            "the password in the database is another one: a volume of an earlier deployment is in use",
-        ),
-        (
-            "password authentication failed",
-            "the password in the database is another one: a volume of an earlier deployment is in use",
-        ),
-        ("incorrect collation", "the database was made with another collation; the homeserver needs `C`"),
-        ("No space left", "the disk is full: `df -h`"),
-        ("Illegal instruction", "the processor has no AVX, which MongoDB needs since 5.0"),
-        (
-            "ermission denied",
-            "the container's user may not read or write a file: run `sudo rcfed apply`, it sets owners again",
-        ),
-    ];
-    KNOWN.iter().find(|(sign, _)| log.contains(sign)).map(|(_, cause)| *cause)
+    CAUSES.iter().find(|(sign, _)| log.contains(sign)).map(|(_, cause)| *cause)
 }
 
 fn changed_files(config: &Config, sizes: &Sizes, store: &SecretStore) -> Result<Vec<SecretName>> {
@@ -201,4 +207,38 @@ fn changed_files(config: &Config, sizes: &Sizes, store: &SecretStore) -> Result<
         }
     }
     Ok(changed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Lines as the servers print them.
+    #[test]
+    fn likely_causes_of_what_servers_say() {
+        let told = [
+            "permissions on /run/rcfed/keyfile are too open",
+            "You must have REPLICASET IS REQUIRED: your mongodb must be a replica set",
+            "MongoServerError: Authentication failed.",
+            "FATAL: password authentication failed for user \"homeserver\"",
+            "Database has incorrect collation of 'en_US.utf8'. Should be 'C'",
+            "FATAL: could not write lock file \"postmaster.pid\": No space left on device",
+            "/usr/local/bin/docker-entrypoint.sh: line 416: 27 Illegal instruction (core dumped)",
+            "open /run/rcfed/matrix_key.pem: permission denied",
+            "Got signal 15",
+        ]
+        .map(|line| format!("{line}\n  → {}", docker_cause(line).unwrap_or("nothing is known")));
+        for (sign, _) in CAUSES {
+            assert!(told.iter().any(|line| line.contains(sign)), "no line has {sign}");
+        }
+        let states = [
+            words(&RunState::Created, 0),
+            words(&RunState::Exited(137, true), 0),
+            words(&RunState::Exited(1, false), 0),
+            words(&RunState::Restarting(1), 7),
+            words(&RunState::Paused, 0),
+            words(&RunState::Running, 0),
+        ];
+        insta::assert_snapshot!(format!("{}\n{}", told.join("\n"), states.join("\n")));
+    }
 }

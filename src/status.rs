@@ -122,7 +122,11 @@ impl Status {
             let state = format!("{}{health}", c.state);
             let good = c.state == "running" && c.health != "unhealthy";
             let state = if good { ui.green(&state) } else { ui.red(&state) };
-            let restarts = if c.restarts > 0 { format!(", restarted {} times", c.restarts) } else { String::new() };
+            let restarts = match c.restarts {
+                ..=0 => String::new(),
+                1 => ", restarted once".into(),
+                many => format!(", restarted {many} times"),
+            };
             lines.push(format!("  {:<12} {:<14} {state}{restarts}", c.service.to_string(), c.version));
         }
         if let Some(name) = &self.existing_rocketchat {
@@ -131,7 +135,12 @@ impl Status {
         lines.push(match &self.certificate {
             None => ui.red("  certificate  none"),
             Some(c) => {
-                format!("  certificate  {} days left, until {} ({})", c.days_left, c.not_after, c.names.join(", "))
+                let left = match c.days_left {
+                    ..=-1 => ui.red("expired at"),
+                    1 => "one day left, until".into(),
+                    days => format!("{days} days left, until"),
+                };
+                format!("  certificate  {left} {} ({})", c.not_after, c.names.join(", "))
             }
         });
         lines.push(match &self.federation {
@@ -144,7 +153,7 @@ impl Status {
         for change in &self.drift {
             let why = if change.why.is_empty() { "it is not there" } else { &change.why };
             let hand = if change.by_hand { " (changed by hand)" } else { "" };
-            lines.push(format!("  {}     {}: {why}{hand}", ui.yellow("differs"), change.step));
+            lines.push(format!("  {}      {}: {why}{hand}", ui.yellow("differs"), change.step));
         }
         if !self.is_well() {
             lines.push("Next: `sudo rcfed apply` puts right what can be put right.".into());
@@ -177,5 +186,82 @@ fn certificate(mut about: Certificate) -> CertificateStatus {
         names: about.names,
         not_after: about.not_after.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         days_left,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::change::Effect;
+    use crate::ui::Verbosity;
+
+    fn container(service: Service, state: &'static str, health: &str, version: &str, restarts: i64) -> ContainerStatus {
+        let (health, version) = (health.into(), version.into());
+        ContainerStatus { service, state, health, version, started_at: None, restarts }
+    }
+
+    fn told(status: &Status) -> String {
+        let text = status.text(&Ui::new(Verbosity::Quiet));
+        // Run by hand in a terminal, it has colours.
+        ["32", "33", "31", "1", "0"].iter().fold(text, |text, code| text.replace(&format!("\x1b[{code}m"), ""))
+    }
+
+    #[test]
+    fn well_and_unwell_in_words() {
+        let verdict = |federation: &str, words: &str| Verdict {
+            federation: federation.into(),
+            words: words.into(),
+            hint: None,
+            message_sent: true,
+            at: "2026-11-23T10:00:00Z".into(),
+        };
+        let certificate = |days_left| CertificateStatus {
+            names: vec!["chat.example.org".into(), "example.org".into()],
+            not_after: "2027-01-30T00:00:00Z".into(),
+            days_left,
+        };
+        let mut status = Status {
+            schema_version: 1,
+            server_name: "example.org".into(),
+            chat_url: "https://chat.example.org".into(),
+            profile: "dendrite",
+            containers: vec![
+                container(Service::Gateway, "running", "", "1.28", 0),
+                container(Service::Mongodb, "running", "healthy", "7.0", 1),
+                container(Service::Rocketchat, "running", "starting", "7.10.15", 3),
+            ],
+            existing_rocketchat: None,
+            drift: Vec::new(),
+            certificate: Some(certificate(67)),
+            federation: Some(verdict("valid", "Rocket.Chat federates")),
+        };
+        assert!(status.is_well());
+        let well = told(&status);
+
+        status.containers[0] = container(Service::Gateway, "missing", "", "", 0);
+        status.containers[1] = container(Service::Mongodb, "running", "unhealthy", "7.0", 0);
+        status.containers.pop();
+        status.existing_rocketchat = Some("chat_rocketchat_1".into());
+        status.certificate = Some(certificate(-1));
+        status.federation = Some(verdict("invalid", "Rocket.Chat does not federate"));
+        let change = |step: &str, effect, why: &str, by_hand| Change {
+            step: step.into(),
+            effect,
+            why: why.into(),
+            by_hand,
+            service: None,
+        };
+        status.drift = vec![
+            change("container:gateway", Effect::New, "", false),
+            change("file:/var/lib/rcfed/services/gateway/http.conf", Effect::Changed, "its content", true),
+        ];
+        assert!(!status.is_well());
+        let unwell = told(&status);
+        status.certificate = Some(certificate(1));
+        status.federation = None;
+        status.drift.clear();
+        let fresh = told(&status);
+        status.certificate = None;
+        insta::assert_snapshot!([well, unwell, fresh, told(&status)].join("\n\n"));
     }
 }

@@ -19,10 +19,26 @@ impl RenewArgs {
     /// Renews if it is time.
     pub async fn run(self, context: Context) -> Result<()> {
         let ui = context.ui.clone();
-        match renew(&machine(context).await?, self.force).await? {
-            Renewal::NotDue(days) => ui.say(&format!("The certificate is good for {days} days; it is not time yet.")),
-            Renewal::Renewed(days) => ui.say(&format!("The new certificate is good for {days} days.")),
-        }
+        ui.say(&told(renew(&machine(context).await?, self.force).await?));
         Ok(())
+    }
+}
+
+fn told(renewal: Renewal) -> String {
+    let time = |days: i64| if days == 1 { "one day".to_owned() } else { format!("{days} days") };
+    match renewal {
+        Renewal::NotDue(days) => format!("The certificate is good for {}; it is not time yet.", time(days)),
+        Renewal::Renewed(days) => format!("The new certificate is good for {}.", time(days)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences() {
+        let told = [Renewal::NotDue(60), Renewal::NotDue(1), Renewal::Renewed(89)].map(told);
+        insta::assert_snapshot!(told.join("\n"));
     }
 }

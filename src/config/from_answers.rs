@@ -454,6 +454,11 @@ mod tests {
             format!("{s}profile = \"synapse\"\n[rocketchat]\nfederation_tester = \"self\""),
             format!("{s}[images]\nrocketchat = \"registry.rocket.chat/rocketchat/rocket.chat:8.5.3\""),
             format!("{s}[memory]\nrocketchat = 100\nmongodb = 4000000\ngateway = -5"),
+            "federated_domain = \"example.org\"\nprofile = \"native\"\nfederate_with = [\"example.com\"]\n\
+             [rocketchat]\nlicense_file = \"\""
+                .into(),
+            format!("{s}[doctor]\nignore = [\"contaner.gateway\", \"nonsense\"]"),
+            format!("{s}[rocketchat]\ncontainer = \"rocketchat\"\nbridge_url = \"http://10.0.0.5:3300\"\n[admin]\npassword_file = \"/p\""),
             format!("{s}[rocketchat]\ncontainer = \"rocketchat\""),
             format!(
                 "{s}profile = \"native\"\n[rocketchat]\ncontainer = \"rocketchat\"\nurl = \"http://10.0.0.5:3000\"\n\

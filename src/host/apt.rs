@@ -120,8 +120,7 @@ async fn configure(task: &Task) -> Result<()> {
             return Ok(());
         }
         if !said.contains("lock") || Instant::now() > end {
-            let hint = "run `sudo dpkg --configure -a` and look at its output, then run the same command again";
-            return Err(Error::new(format!("dpkg could not finish what was cut short: {said}"), hint));
+            return Err(unfinished_still(&said));
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
@@ -191,7 +190,7 @@ async fn apt_get(arguments: &[&str], task: &Task) -> Result<()> {
         Ok(((), Ok(output))) if output.status.success() => return Ok(()),
         Ok(((), Ok(output))) => String::from_utf8_lossy(&output.stderr).trim().to_string(),
         Ok(((), Err(error))) => error.to_string(),
-        Err(_) => format!("no end after 15 minutes; the last line was `{last}`"),
+        Err(_) => late(&last),
     };
     Err(failed(arguments, &said))
 }
@@ -204,15 +203,25 @@ fn evicts(lost: &[String]) -> Error {
     )
 }
 
+fn unfinished_still(said: &str) -> Error {
+    let hint = "run `sudo dpkg --configure -a` and look at its output, then run the same command again";
+    Error::new(format!("dpkg could not finish what was cut short: {said}"), hint)
+}
+
+fn late(last: &str) -> String {
+    format!("no end after 15 minutes; the last line was `{last}`")
+}
+
 const LIMIT: Duration = Duration::from_secs(15 * 60);
 
 fn failed(arguments: &[&str], said: &str) -> Error {
     let command = format!("sudo apt-get {}", arguments.join(" "));
-    Error::new(format!("apt-get failed: {said}"), format!("run `{command}` and look at its output"))
+    let hint = format!("run `{command}` and look at its output; once it works, run the same command again");
+    Error::new(format!("apt-get failed: {said}"), hint)
 }
 
 fn cannot_run(program: &str, error: &std::io::Error) -> Error {
-    let hint = "install or remove Docker yourself, then run the same command again";
+    let hint = "rcfed installs and removes Docker with apt only: do it by hand, then run the same command again";
     Error::new(format!("could not run {program}: {error}"), hint)
 }
 
@@ -237,5 +246,18 @@ mod tests {
             "runc installed\ncontainerd unpacked\ndocker.io half-configured\ntini config-files\nx not-installed\n";
         let names: Vec<String> = there(said).into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["runc", "containerd", "docker.io"]);
+    }
+
+    #[test]
+    fn sentences() {
+        let locked = "E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 812 (apt-get)";
+        let errors = [
+            evicts(&["docker-ce".into(), "containerd.io".into()]),
+            failed(&INSTALL, locked),
+            failed(&["update"], &late("Get:1 http://deb.debian.org/debian bookworm InRelease")),
+            unfinished_still("dpkg: error processing package docker.io (--configure)"),
+            cannot_run("apt-get", &std::io::Error::from_raw_os_error(2)),
+        ];
+        insta::assert_snapshot!(crate::error::told(errors));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::compat;
 use crate::config::Service;
 use crate::error::Explain;
 use crate::layout;
@@ -84,6 +85,45 @@ pub(super) enum StepError {
         /// How its answer begins.
         body: String,
     },
+    /// An image for other processors.
+    #[error("`{reference}` is made for {made_for}, this machine is {machine}")]
+    ImageArchitecture {
+        /// The image.
+        reference: String,
+        /// For which processors.
+        made_for: String,
+        /// This machine's, in Docker's words.
+        machine: &'static str,
+    },
+    /// An image of another program.
+    #[error("`{reference}` is not the {service} image rcfed knows: it runs `{runs}`, not `{}`", known.program)]
+    ImageProgram {
+        /// The image.
+        reference: String,
+        /// Whose place it is to take.
+        service: Service,
+        /// What it runs.
+        runs: String,
+        /// The one that is known.
+        known: compat::Image,
+    },
+    /// An image whose files belong to another user than the one it is run as.
+    #[error("`{reference}` is made for the user {user}, and rcfed runs the {service} as {wanted}")]
+    ImageUser {
+        /// The image.
+        reference: String,
+        /// Whose place it is to take.
+        service: Service,
+        /// Whom its files belong to.
+        user: u32,
+        /// Whom rcfed runs it as.
+        wanted: u32,
+        /// The one that is known.
+        known: compat::Image,
+    },
+    /// The engine says it pulled it.
+    #[error("the engine pulled `{0}` and then did not have it")]
+    ImageVanished(String),
     /// The password that is kept is not the administrator's.
     #[error("could not log in to Rocket.Chat as `{username}` with the password rcfed knows: {error}")]
     Login {
@@ -204,6 +244,15 @@ impl Explain for StepError {
                                              registration only when it starts"
                     .into()
             }
+            Self::ImageArchitecture { machine, .. } => {
+                format!("name an image for {machine} below `[images]` in {}", layout::CONFIG)
+            }
+            Self::ImageProgram { known, .. } | Self::ImageUser { known, .. } => {
+                format!("use `{}`, or an image built from it", known.reference)
+            }
+            Self::ImageVanished(reference) => {
+                format!("try `sudo docker pull {reference}`, then run the same command again")
+            }
             Self::Login { existing: true, .. } => format!(
                 "check `username` and `password_file` below `[admin]`: an administrator of that Rocket.Chat; if the \
                  password was changed, also remove {}/admin_password, then run `sudo rcfed apply`",
@@ -296,6 +345,7 @@ mod tests {
             HomeserverDown,
             HomeserverSilent("no answer in time".into()),
             HomeserverToken { status: 401, body: "{\"errcode\":\"M_UNKNOWN_TOKEN\"}".into() },
+            ImageVanished("docker.io/library/nginx:1.28".into()),
             login(false),
             login(true),
             Major(crate::compat::database_change(Service::Postgres, "postgres:17", "postgres:18").unwrap_err()),
