@@ -24,10 +24,7 @@ pub async fn renew(machine: &Machine, force: bool) -> Result<Renewal> {
     let names = machine.config.names.served();
     match store.describe()? {
         None => {
-            return Err(Error::new(
-                "there is no certificate to renew",
-                "run `sudo rcfed apply`, which gets the first one",
-            ));
+            return Err(nothing_to_renew());
         }
         Some(Ok(old)) if !force && old.key_matches && old.covers(&names) && !old.due(now) && old.has_begun(now) => {
             return Ok(Renewal::NotDue(old.days_left(now)));
@@ -51,4 +48,18 @@ pub async fn renew(machine: &Machine, force: bool) -> Result<Renewal> {
     Step::Reload.apply(machine, &task).await?;
     task.done("");
     Ok(Renewal::Renewed(pair.describe().map_or(0, |new| new.days_left(now))))
+}
+
+fn nothing_to_renew() -> Error {
+    Error::new("there is no certificate to renew", "run `sudo rcfed apply`, which gets the first one")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences() {
+        insta::assert_snapshot!(crate::error::told([nothing_to_renew()]));
+    }
 }

@@ -68,6 +68,7 @@ mod tests {
             format!("too many certificates (50) already issued for \"example.org\" in the last 168h0m0s, {see}"),
             format!("too many certificates (5) already issued for this exact set of identifiers in the last 168h0m0s, {see}"),
             "Your account is temporarily prevented from requesting certificates for example.org and possibly others. Please visit: https://portal.letsencrypt.org/sfe/v1/unpause?jwt=abc".into(),
+            format!("too many failed authorizations recently, {see}"),
             "slow down, retry after a while".into(),
             String::new(),
         ];

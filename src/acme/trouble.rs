@@ -138,3 +138,29 @@ fn tls(error: &rustls::Error) -> String {
         other => other.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_are_told_apart() {
+        use rustls::CertificateError as Bad;
+        let tls = |error: Bad| io::Error::other(rustls::Error::InvalidCertificate(error));
+        let causes = [
+            tls(Bad::UnknownIssuer),
+            tls(Bad::Expired),
+            tls(Bad::NotValidYet),
+            io::Error::other(rustls::Error::HandshakeNotComplete),
+            io::ErrorKind::ConnectionRefused.into(),
+            io::ErrorKind::TimedOut.into(),
+            io::Error::other("dns error: no such host"),
+            io::ErrorKind::NetworkUnreachable.into(),
+        ];
+        let told = causes.map(|cause| {
+            let trouble = Trouble::of(&cause);
+            format!("{trouble}\n  hint: {}", trouble.hint("ca.example.org:14000"))
+        });
+        insta::assert_snapshot!(told.join("\n"));
+    }
+}

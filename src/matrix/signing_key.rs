@@ -130,5 +130,6 @@ mod tests {
         assert_eq!(refuse("AAEC", "a"), BadKey::Seed);
         assert_eq!(refuse(key.seed().expose(), "a:b"), BadKey::Id);
         assert_eq!(refuse(key.seed().expose(), ""), BadKey::Id);
+        insta::assert_snapshot!(crate::error::told([BadKey::Seed, BadKey::Id].map(Into::into)));
     }
 }

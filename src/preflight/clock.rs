@@ -15,17 +15,18 @@ pub(crate) async fn check(directory: &str, ca: Option<&Path>) -> Finding {
     let started = SystemTime::now();
     match date(directory, ca).await {
         Ok(theirs) => judge(started, SystemTime::now(), theirs, directory),
-        Err(error) => {
-            let text = causes(&*error);
-            // A clock that is wrong by months shows as a certificate out of its time, before any header comes.
-            if text.contains("certificate expired") || text.contains("certificate not valid yet") {
-                return Finding::fail("machine.clock", MACHINE, "the clock is wrong, or the CA's web certificate is")
-                    .seen(text)
-                    .remedy("timedatectl set-ntp true");
-            }
-            Finding::unknown("machine.clock", MACHINE, "the clock could not be compared").seen(text)
-        }
+        Err(error) => not_compared(causes(&*error)),
     }
+}
+
+fn not_compared(why: String) -> Finding {
+    // A clock that is wrong by months shows as a certificate out of its time, before any header comes.
+    if why.contains("certificate expired") || why.contains("certificate not valid yet") {
+        return Finding::fail("machine.clock", MACHINE, "the clock is wrong, or the CA's web certificate is")
+            .seen(why)
+            .remedy("timedatectl set-ntp true");
+    }
+    Finding::unknown("machine.clock", MACHINE, "the clock could not be compared").seen(why)
 }
 
 /// `Date` has whole seconds, so the server's time is anywhere in the second after it.
@@ -95,6 +96,24 @@ mod tests {
             assert_eq!(judge(now, now, now + skew, "").status, status, "behind {skew:?}");
             assert_eq!(judge(now, now, now - skew - Duration::from_secs(1), "").status, status, "ahead {skew:?}");
         }
+    }
+
+    #[test]
+    fn sentences() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+        let at = |seconds| judge(now, now, seconds, "https://ca.example/directory");
+        let all = [
+            at(now),
+            at(now + Duration::from_secs(30)),
+            at(now - Duration::from_secs(600)),
+            not_compared("invalid peer certificate: certificate expired: verification time 1".into()),
+            not_compared("connection refused".into()),
+        ];
+        let told = all.map(|f| {
+            let seen: String = f.evidence.iter().map(|fact| format!("\n    {fact}")).collect();
+            format!("{:?} {}{seen}\n    → {}", f.status, f.summary, f.remedy.unwrap_or_else(|| "nothing".into()))
+        });
+        insta::assert_snapshot!(told.join("\n"));
     }
 
     #[tokio::test]

@@ -141,4 +141,23 @@ mod tests {
         });
         insta::assert_snapshot!(text.join("\n"));
     }
+
+    #[test]
+    fn sentences() {
+        let droplet = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/machine/droplet");
+        let socket = || "unix:///var/run/docker.sock".to_owned();
+        let answers = [
+            Ok(()),
+            Err(Silence::Nobody(socket())),
+            Err(Silence::Forbidden(socket())),
+            Err(Silence::Timeout),
+            Err(Silence::Other(format!("{} answers 500 to /_ping", socket()))),
+        ];
+        let told = answers.map(|answer| {
+            let f = judge(&droplet, answer);
+            let seen: String = f.evidence.iter().map(|fact| format!("\n    {fact}")).collect();
+            format!("{:?} {}{seen}\n    → {}", f.status, f.summary, f.remedy.unwrap_or_else(|| "nothing".into()))
+        });
+        insta::assert_snapshot!(told.join("\n"));
+    }
 }

@@ -331,3 +331,17 @@ fn a_configuration_is_refused_without_showing_its_tokens() {
     assert!(!format!("{:?}", load(&good, 0o400).unwrap()).contains("astoken"));
     insta::assert_snapshot!(told.join("\n"));
 }
+
+#[test]
+fn sentences_of_a_relay_that_does_not_run() {
+    let address: SocketAddr = "0.0.0.0:8080".parse().unwrap();
+    let journal = |kind: std::io::ErrorKind| RelayError::Journal { path: "/journal".into(), source: kind.into() };
+    let errors = [
+        RelayError::Listen { address, source: std::io::ErrorKind::AddrInUse.into() },
+        journal(std::io::ErrorKind::WouldBlock),
+        journal(std::io::ErrorKind::PermissionDenied),
+        RelayError::Signals(std::io::ErrorKind::Unsupported.into()),
+        RelayError::Unhealthy { address, why: "connection refused".into() },
+    ];
+    insta::assert_snapshot!(crate::error::told(errors.map(Into::into)));
+}

@@ -253,6 +253,11 @@ async fn every_error_has_its_sentence_and_hint() {
     let refused = stranger.with_token(&Secret::new("no colon")).err().unwrap();
     writeln!(table, "{}", told(refused)).unwrap();
 
+    let (what, reason) = ("read a setting", "not so".to_owned());
+    writeln!(table, "{}", told(RestError::Refused { what, kind: "error-invalid".into(), reason })).unwrap();
+    writeln!(table, "{}", told(RestError::TotpRequired { what, method: "password".into() })).unwrap();
+    writeln!(table, "{}", told(RestError::Client("no TLS".into()))).unwrap();
+
     let unknown_setting: Script = |_, path, _| path.contains("/settings/").then(|| (400, json!({ "success": false })));
     let (client, _) = logged_in(unknown_setting).await;
     writeln!(table, "{}", told(client.verify_federation(None).await.unwrap_err())).unwrap();

@@ -49,11 +49,7 @@ pub(super) async fn act(uninstall: Uninstall, ui: &Ui) -> Result<()> {
         receipt.undone(undo)?;
         left -= 1;
         if let Some(reason) = stopped {
-            return Err(Error::stopped(
-                format!("stopped by {} with {left} things left", reason.words()),
-                "run the same command again, it continues where this stopped",
-                reason.exit_code(),
-            ));
+            return Err(stopped_by(reason, left));
         }
     }
     if !packages.is_empty() {
@@ -120,15 +116,13 @@ impl Hands<'_> {
                     Ok(()) => nginx::reload(self.host).await,
                     // Its owner has to mend it; what was ours is gone.
                     Err(said) => {
-                        self.ui.say(&format!(
-                            "This machine's nginx was not reloaded, it does not accept its configuration: {said}"
-                        ));
+                        self.ui.say(&not_reloaded(&said));
                         Ok(())
                     }
                 }
             }
             Undo::RestoreSettings { of, .. } => {
-                let task = self.ui.task(format!("give {of} its federation settings back"));
+                let task = self.ui.task(label(undo).unwrap_or_else(|| of.clone()));
                 let restored = settings::restore(self.host, self.docker, of).await;
                 match &restored {
                     Ok(()) => task.done(""),
@@ -140,7 +134,7 @@ impl Hands<'_> {
                 if fs::access(&path(backup))?.is_some() {
                     fs::rename(&path(backup), &path(file))?;
                 } else {
-                    self.ui.say(&format!("{} stays: its backup {} is gone.", file.display(), backup.display()));
+                    self.ui.say(&no_backup(file, backup));
                 }
                 if systemd::is_unit(file) { systemd::reload(self.host).await } else { Ok(()) }
             }
@@ -161,14 +155,7 @@ impl Hands<'_> {
     }
 
     async fn in_docker(&self, docker: &Docker, undo: &Undo) -> Result<()> {
-        let label = match undo {
-            Undo::Disconnect { container } => format!("disconnect {container} from the network rcfed"),
-            Undo::RemoveContainer { name } => format!("stop and remove {name}"),
-            Undo::RemoveImage { reference } => format!("remove the image {reference}"),
-            Undo::RemoveNetwork { name } => format!("remove the network {name}"),
-            Undo::RemoveVolume { name } => format!("remove the volume {name} and the data in it"),
-            _ => return Ok(()),
-        };
+        let Some(label) = label(undo) else { return Ok(()) };
         let task = self.ui.task(label);
         let result = match undo {
             Undo::Disconnect { container } => docker.disconnect(container).await.map(|()| None),
@@ -194,6 +181,39 @@ impl Hands<'_> {
     }
 }
 
+/// What is done, where it takes time.
+fn label(undo: &Undo) -> Option<String> {
+    Some(match undo {
+        Undo::Disconnect { container } => format!("disconnect {container} from the network rcfed"),
+        Undo::RemoveContainer { name } => format!("stop and remove {name}"),
+        Undo::RemoveImage { reference } => format!("remove the image {reference}"),
+        Undo::RemoveNetwork { name } => format!("remove the network {name}"),
+        Undo::RemoveVolume { name } => format!("remove the volume {name} and the data in it"),
+        Undo::RestoreSettings { of, .. } => format!("give {of} its federation settings back"),
+        _ => return None,
+    })
+}
+
+fn stopped_by(reason: Reason, left: usize) -> Error {
+    let things = if left == 1 { "one thing" } else { &format!("{left} things") };
+    Error::stopped(
+        format!("stopped by {} with {things} left", reason.words()),
+        "run the same command again, it continues where this stopped",
+        reason.exit_code(),
+    )
+}
+
+fn not_reloaded(said: &str) -> String {
+    format!(
+        "This machine's nginx was not reloaded, it does not accept its configuration: {said}\n\
+         What was rcfed's in it is gone; mend the rest (`sudo nginx -t`), then `sudo nginx -s reload`."
+    )
+}
+
+fn no_backup(file: &Path, backup: &Path) -> String {
+    format!("{} stays: its backup {} is gone.", file.display(), backup.display())
+}
+
 async fn network(docker: &Docker, name: &str) -> Result<(), crate::host::docker::DockerError> {
     for _ in 0..5 {
         if docker.remove_network(name).await.is_ok() {
@@ -203,4 +223,26 @@ async fn network(docker: &Docker, name: &str) -> Result<(), crate::host::docker:
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
     docker.remove_network(name).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences() {
+        let undos = [
+            Undo::Disconnect { container: "chat".into() },
+            Undo::RemoveContainer { name: "rcfed-gateway".into() },
+            Undo::RemoveImage { reference: "docker.io/library/nginx:1.28".into() },
+            Undo::RemoveNetwork { name: "rcfed".into() },
+            Undo::RemoveVolume { name: "rcfed-mongodb".into() },
+            Undo::RestoreSettings { of: "chat".into(), backup: layout::SETTINGS_BEFORE.into() },
+        ];
+        let mut told: Vec<String> = undos.iter().filter_map(label).collect();
+        told.push(not_reloaded("nginx: [emerg] no"));
+        told.push(no_backup(Path::new("/etc/cron.d/rcfed"), Path::new("/etc/cron.d/rcfed.before-rcfed")));
+        told.push(crate::error::told([stopped_by(Reason::Interrupt, 1), stopped_by(Reason::Terminate, 5)]));
+        insta::assert_snapshot!(told.join("\n"));
+    }
 }

@@ -13,6 +13,7 @@ use tokio::time::Instant as Until;
 use super::Verdict;
 use crate::clock;
 use crate::config::{Apex, Config, Proxy, Service};
+use crate::domain::DomainName;
 use crate::error::{Error, Explain, Result};
 use crate::host::net::listeners;
 use crate::host::tls;
@@ -56,11 +57,7 @@ pub(super) async fn apply(machine: &Machine, client: &Client, task: &Task, verdi
     while let Err(why) = keys(machine).await? {
         if started.elapsed() > PATIENCE {
             let name = &machine.config.names.federated;
-            return Err(Error::new(
-                format!("Rocket.Chat does not answer other servers as {name}: {why}"),
-                "look for `federation` in `sudo rcfed logs rocketchat`, restart it with `sudo docker restart \
-                 rcfed-rocketchat`, then run `sudo rcfed apply`",
-            ));
+            return Err(silent(name, &why));
         }
         tokio::time::sleep(PAUSE).await;
     }
@@ -95,8 +92,7 @@ async fn licensed(machine: &Machine, client: &Client) -> Result<()> {
             Ok(()) => {}
             Err(RestError::Refused { reason, .. }) => {
                 let file = file(machine);
-                let what = format!("Rocket.Chat does not take the licence of {file}: {reason}");
-                return Err(Error::new(what, remedy(&file)));
+                return Err(refused(&file, &reason));
             }
             Err(error) => return Err(error.into()),
         }
@@ -135,6 +131,18 @@ impl Explain for NoFederation {
     fn hint(&self) -> Option<String> {
         Some(remedy(&self.file))
     }
+}
+
+fn silent(name: &DomainName, why: &str) -> Error {
+    Error::new(
+        format!("Rocket.Chat does not answer other servers as {name}: {why}"),
+        "look for `federation` in `sudo rcfed logs rocketchat`, restart it with `sudo docker restart rcfed-rocketchat`, then \
+         run `sudo rcfed apply`",
+    )
+}
+
+fn refused(file: &str, reason: &str) -> Error {
+    Error::new(format!("Rocket.Chat does not take the licence of {file}: {reason}"), remedy(file))
 }
 
 fn remedy(file: &str) -> String {
@@ -232,8 +240,12 @@ mod tests {
             file: "`/root/license`".into(),
             modules: modules.iter().map(|module| (*module).into()).collect(),
         };
-        let told = [error(&[]), error(&["auditing", "oauth-enterprise"])]
-            .map(|error| format!("{error}\n  {}", error.hint().unwrap()));
-        insta::assert_snapshot!(told.join("\n"));
+        let errors = [
+            error(&[]).into(),
+            error(&["auditing", "oauth-enterprise"]).into(),
+            refused("`/root/license`", "Invalid license"),
+            silent(&DomainName::parse("example.org").unwrap(), "the gateway does not run"),
+        ];
+        insta::assert_snapshot!(crate::error::told(errors));
     }
 }
