@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use crate::compat;
 use crate::config::Service;
 use crate::error::Explain;
 use crate::layout;
@@ -96,7 +95,7 @@ pub(super) enum StepError {
         machine: &'static str,
     },
     /// An image of another program.
-    #[error("`{reference}` is not the {service} image rcfed knows: it runs `{runs}`, not `{}`", known.program)]
+    #[error("`{reference}` is not the {service} image rcfed knows: it runs `{runs}`, not `{program}`")]
     ImageProgram {
         /// The image.
         reference: String,
@@ -104,8 +103,10 @@ pub(super) enum StepError {
         service: Service,
         /// What it runs.
         runs: String,
+        /// What the known one runs.
+        program: &'static str,
         /// The one that is known.
-        known: compat::Image,
+        known: &'static str,
     },
     /// An image whose files belong to another user than the one it is run as.
     #[error("`{reference}` is made for the user {user}, and rcfed runs the {service} as {wanted}")]
@@ -119,7 +120,7 @@ pub(super) enum StepError {
         /// Whom rcfed runs it as.
         wanted: u32,
         /// The one that is known.
-        known: compat::Image,
+        known: &'static str,
     },
     /// The engine says it pulled it.
     #[error("the engine pulled `{0}` and then did not have it")]
@@ -248,7 +249,7 @@ impl Explain for StepError {
                 format!("name an image for {machine} below `[images]` in {}", layout::CONFIG)
             }
             Self::ImageProgram { known, .. } | Self::ImageUser { known, .. } => {
-                format!("use `{}`, or an image built from it", known.reference)
+                format!("use `{known}`, or an image built from it")
             }
             Self::ImageVanished(reference) => {
                 format!("try `sudo docker pull {reference}`, then run the same command again")

@@ -52,13 +52,14 @@ fn check(profile: Profile, service: Service, reference: &str, image: &ImageConfi
         return Err(StepError::ImageArchitecture { reference: reference(), made_for, machine });
     }
     let Some(known) = compat::image(profile, service) else { return Ok(()) };
-    if !image.program.iter().any(|word| word.ends_with(known.program)) {
+    let (program, user, known) = (known.program, known.user, known.reference);
+    if !image.program.iter().any(|word| word.ends_with(program)) {
         let runs = image.program.join(" ");
-        return Err(StepError::ImageProgram { reference: reference(), service, runs, known });
+        return Err(StepError::ImageProgram { reference: reference(), service, runs, program, known });
     }
     // The data of a database belong to the image's own user; the homeservers' belong to the user rcfed gives them.
-    let user = image.user.split(':').next().and_then(|id| id.parse::<u32>().ok()).filter(|id| *id != 0);
-    if let (true, Some((wanted, _)), Some(user)) = (service.is_database(), known.user, user)
+    let theirs = image.user.split(':').next().and_then(|id| id.parse::<u32>().ok()).filter(|id| *id != 0);
+    if let (true, Some((wanted, _)), Some(user)) = (service.is_database(), user, theirs)
         && user != wanted
     {
         return Err(StepError::ImageUser { reference: reference(), service, user, wanted, known });
