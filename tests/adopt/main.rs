@@ -4,7 +4,6 @@
 #[path = "../support/front.rs"]
 mod front;
 mod guide;
-#[allow(dead_code)]
 #[path = "../support/site.rs"]
 mod site;
 #[path = "../support/mod.rs"]

@@ -53,7 +53,7 @@ pub(super) const CHECKS: &[Check] = &[
             what: "Whether Rocket.Chat still takes the access token that rcfed keeps.",
             why: "rcfed reads settings and Rocket.Chat's own verdict with it.",
             fails: "rcfed cannot look into Rocket.Chat; people notice nothing.",
-            fix: "`sudo rcfed apply` takes a new one; if the administrator's password was changed, `sudo rcfed admin reset`.",
+            fix: "`sudo rcfed apply` takes a new one; if the administrator's password was changed, it says how to tell rcfed the new one.",
             source: "Rocket.Chat REST API, personal access tokens.",
         },
     },
@@ -141,7 +141,7 @@ async fn token(site: &Site) -> Result<Finding> {
         Finding::ok(ID, "Rocket.Chat", "takes rcfed's access token")
     } else {
         fail("does not take rcfed's access token any more")
-            .remedy("if the administrator's password was changed: sudo rcfed admin reset")
+            .remedy("it takes a new one; if the administrator's password was changed, it says how to tell rcfed")
     })
 }
 
