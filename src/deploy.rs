@@ -124,10 +124,12 @@ pub async fn deploy(host: Host, config: Config, ui: &Ui, manner: Manner, command
 
 /// Refuses what has one of our names and is somebody else's, as far as there is an engine that can tell. Writes nothing.
 pub async fn unobstructed(host: &Host, config: &Config, ui: &Ui) -> Result<()> {
-    let mut machine = Machine::new(host.clone(), config.clone(), &machine::sizes(), ui.clone())?;
-    if machine.docker.engine().await.is_err() {
+    // Where there is none yet, there is nothing of anybody's in it.
+    let Ok(mut docker) = Docker::new(&host.docker) else { return Ok(()) };
+    if docker.engine().await.is_err() {
         return Ok(());
     }
+    let mut machine = Machine::new(host.clone(), config.clone(), &machine::sizes(), ui.clone())?;
     machine.connect().await?;
     let steps = step::steps(&machine.config, &machine.topology);
     apply::refuse_foreign(&machine, &steps).await.map_err(|error| {
