@@ -25,7 +25,9 @@ ns_make() { # NAME: refuses one that this bed did not make
 net_inet() {
     local host
     if ns_make "$NS_INET"; then
-        ip -n "$NS_INET" link add br0 type bridge
+        # An address of its own: otherwise it takes that of one of its ports, and whenever a machine comes or goes the others
+        # send to one that is no more, for as long as they remember it.
+        ip -n "$NS_INET" link add br0 address 02:00:00:51:00:01 type bridge
         ip -n "$NS_INET" link set br0 up
     fi
     # Whoever asks for an address outside is told at once that there is no outside.
