@@ -62,8 +62,6 @@ pub async fn deploy(host: Host, config: Config, ui: &Ui, manner: Manner, command
         let found = preflight::inspect(Path::new("/"), &host, &config, ui).await;
         preflight::tell(&found.findings).iter().for_each(|line| ui.say(line));
         found.verdict()?;
-    }
-    if !no_docker {
         unobstructed(&host, &config, ui).await?;
     }
     let (_lock, receipt) = begin(&host, command)?;

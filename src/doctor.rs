@@ -52,6 +52,10 @@ pub struct Site {
     pub dns: OnceCell<Vec<Finding>>,
     /// What differs from what is wanted, looked at once for all checks.
     drift: OnceCell<Result<Look, String>>,
+    /// What MongoDB says of itself to Rocket.Chat's user, and what PostgreSQL says to the homeserver's: a program that is
+    /// started in a container costs more than most checks, so where all is well it is started once.
+    mongodb: OnceCell<Result<serde_json::Value, String>>,
+    postgres: OnceCell<Result<String, String>>,
     /// Bytes of what fills the disk, once they were measured.
     pub sizes: OnceCell<BTreeMap<String, u64>>,
 }
@@ -59,7 +63,28 @@ pub struct Site {
 impl Site {
     /// A deployment on the machine this process runs on.
     pub fn new(machine: Machine, past: Past) -> Self {
-        Self { machine, root: "/".into(), past, dns: OnceCell::new(), drift: OnceCell::new(), sizes: OnceCell::new() }
+        let (dns, drift, sizes) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
+        let (mongodb, postgres) = (OnceCell::new(), OnceCell::new());
+        Self { machine, root: "/".into(), past, dns, drift, mongodb, postgres, sizes }
+    }
+
+    /// MongoDB's `hello` to Rocket.Chat's user; `Err` if that user does not get one.
+    pub(crate) async fn mongodb(&self) -> &Result<serde_json::Value, String> {
+        let hello = serde_json::json!({"hello": 1});
+        let asked = || async {
+            let answer = step::database::mongo(&self.machine, Some("rocketchat"), &hello).await;
+            answer.unwrap_or_else(|error| Err(error.message()))
+        };
+        self.mongodb.get_or_init(asked).await
+    }
+
+    /// Encoding and collation, told to the homeserver's role; `Err` if it is not let in.
+    pub(crate) async fn postgres(&self) -> &Result<String, String> {
+        let asked = || async {
+            let answer = step::database::homeserver_login(&self.machine).await;
+            answer.unwrap_or_else(|error| Err(error.message()))
+        };
+        self.postgres.get_or_init(asked).await
     }
 
     /// Everything that `rcfed apply` would change; `Err` says why it cannot be known.

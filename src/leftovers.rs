@@ -4,8 +4,10 @@
 
 use std::path::{Path, PathBuf};
 
+use futures_util::future::try_join_all;
+
 use crate::error::Result;
-use crate::host::docker::Docker;
+use crate::host::docker::{Docker, DockerError};
 use crate::host::{Host, fs};
 use crate::layout;
 use crate::receipt::{Receipt, Undo};
@@ -13,15 +15,24 @@ use crate::receipt::{Receipt, Undo};
 /// Removes temporary files, half dumps, answers to challenges, trials, and containers that only prepare something. What a
 /// replacement left is sorted out by the step of its container, which knows what each combination means.
 pub async fn clear(host: &Host, docker: &Docker, receipt: &Receipt) -> Result<()> {
-    for ours in receipt.ours() {
+    let all = receipt.ours();
+    let names = all.iter().filter_map(|ours| match &ours.undo {
+        Undo::RemoveContainer { name } => Some(name),
+        _ => None,
+    });
+    // All at once: there are many names, and hardly ever one of these.
+    let made_for = names.map(|name| async move {
+        let service = docker.container(name).await?.and_then(|container| container.service);
+        Ok::<_, DockerError>((name, service))
+    });
+    for (name, service) in try_join_all(made_for).await? {
+        if matches!(service.as_deref(), Some("seed" | "trial")) {
+            docker.remove_container(name).await?;
+        }
+    }
+    for ours in &all {
         match &ours.undo {
-            Undo::RemoveContainer { name } => {
-                let helper = ["seed", "trial"].map(Some);
-                let made_for = docker.container(name).await?.and_then(|container| container.service);
-                if helper.contains(&made_for.as_deref()) {
-                    docker.remove_container(name).await?;
-                }
-            }
+            Undo::RemoveContainer { .. } => {}
             // A change that was cut short may still have to go back to what is in there.
             Undo::RemoveTree { path } if path == Path::new(layout::PREVIOUS) => {}
             Undo::RemoveTree { path } => fs::remove_tree(&host.path(path))?,

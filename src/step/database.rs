@@ -122,14 +122,9 @@ pub(crate) async fn mongo(machine: &Machine, user: Option<&str>, command: &Value
 }
 
 async fn postgres_ready(machine: &Machine) -> Result<bool> {
-    // As the homeserver itself, over the network: one program tells about role, password, database and collation.
-    let login = format!(
-        "PGPASSWORD=$(cat /run/rcfed/postgres_homeserver) psql -X -h 127.0.0.1 -U homeserver -d homeserver -tAc \"{COLLATION}\""
-    );
-    let command = ["sh", "-c", &login];
-    match machine.docker.exec(&Service::Postgres.container(), &command, Duration::from_secs(30)).await {
-        Ok(output) if output.code == 0 => collation(&output.stdout),
-        _ => {
+    match homeserver_login(machine).await? {
+        Ok(answer) => collation(&answer),
+        Err(_) => {
             // Not as wanted; but a database that somebody else made is to be told from one that is missing.
             let Ok(answer) = psql(machine, &["-tAc", COLLATION]).await? else { return Ok(false) };
             collation(&answer).and(Ok(false))
@@ -137,7 +132,7 @@ async fn postgres_ready(machine: &Machine) -> Result<bool> {
     }
 }
 
-const COLLATION: &str = "SELECT pg_encoding_to_char(encoding) || ' ' || datcollate || ' ' || datctype FROM pg_database WHERE datname = 'homeserver'";
+pub(crate) const COLLATION: &str = "SELECT pg_encoding_to_char(encoding) || ' ' || datcollate || ' ' || datctype FROM pg_database WHERE datname = 'homeserver'";
 
 /// Whether the database is there; an error if it is one the homeserver refuses.
 fn collation(answer: &str) -> Result<bool> {
@@ -148,16 +143,16 @@ fn collation(answer: &str) -> Result<bool> {
     }
 }
 
-/// Whether the homeserver's role may log in with the password mounted into the container; `Err` holds PostgreSQL's words.
-pub(crate) async fn homeserver_login(machine: &Machine) -> Result<Result<(), String>> {
-    let login = [
-        "sh",
-        "-c",
-        "PGPASSWORD=$(cat /run/rcfed/postgres_homeserver) psql -h 127.0.0.1 -U homeserver -d homeserver -tAc 'SELECT 1'",
-    ];
-    let output = machine.docker.exec(&Service::Postgres.container(), &login, Duration::from_secs(30)).await;
+/// Encoding and collation as the homeserver sees them, who logs in over the network with the password mounted into the
+/// container: one program tells about role, password, database and collation. `Err` holds PostgreSQL's words.
+pub(crate) async fn homeserver_login(machine: &Machine) -> Result<Result<String, String>> {
+    let login = format!(
+        "PGPASSWORD=$(cat /run/rcfed/postgres_homeserver) psql -X -h 127.0.0.1 -U homeserver -d homeserver -tAc \"{COLLATION}\""
+    );
+    let command = ["sh", "-c", &login];
+    let output = machine.docker.exec(&Service::Postgres.container(), &command, Duration::from_secs(30)).await;
     Ok(match output {
-        Ok(output) if output.code == 0 => Ok(()),
+        Ok(output) if output.code == 0 => Ok(output.stdout),
         Ok(output) => Err(output.stderr.trim().to_string()),
         Err(error) => Err(error.to_string()),
     })

@@ -63,7 +63,7 @@ pub(super) async fn apply(machine: &Machine) -> Result<String> {
             previous::restore(machine, Service::Gateway)?;
             return Err(StepError::ReloadIgnored(seen).into());
         }
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        tokio::time::sleep(Duration::from_millis(40)).await;
     }
     previous::forget(machine, Service::Gateway)?;
     Ok(String::new())

@@ -10,7 +10,7 @@ use super::containers::container;
 use crate::config::Service;
 use crate::error::Result;
 use crate::finding::Finding;
-use crate::step::database::{homeserver_login, mongo, psql};
+use crate::step::database::{COLLATION, mongo, psql};
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -112,7 +112,12 @@ fn told(id: &'static str, subject: &str, result: Result<Finding>) -> Finding {
 
 async fn primary(site: &Arc<Site>) -> Result<Finding> {
     const ID: &str = "mongodb.primary";
-    let hello = match mongo(&site.machine, None, &json!({"hello": 1})).await? {
+    let hello = match site.mongodb().await {
+        Ok(hello) => Ok(hello.clone()),
+        // Everybody may ask this.
+        Err(_) => mongo(&site.machine, None, &json!({"hello": 1})).await?,
+    };
+    let hello = match hello {
         Ok(hello) => hello,
         Err(said) => {
             return Ok(Finding::fail(ID, "MongoDB", "does not answer")
@@ -140,7 +145,7 @@ async fn primary(site: &Arc<Site>) -> Result<Finding> {
 
 async fn mongodb_login(site: &Arc<Site>) -> Result<Finding> {
     const ID: &str = "mongodb.login";
-    Ok(match mongo(&site.machine, Some("rocketchat"), &json!({"ping": 1})).await? {
+    Ok(match site.mongodb().await {
         Ok(_) => Finding::ok(ID, "MongoDB", "lets Rocket.Chat in"),
         Err(said) => Finding::fail(ID, "MongoDB", "does not let Rocket.Chat in").seen(said).command("sudo rcfed apply"),
     })
@@ -148,8 +153,12 @@ async fn mongodb_login(site: &Arc<Site>) -> Result<Finding> {
 
 async fn database(site: &Arc<Site>) -> Result<Finding> {
     const ID: &str = "postgres.database";
-    let query = "SELECT pg_encoding_to_char(encoding) || ' ' || datcollate || ' ' || datctype FROM pg_database WHERE datname = 'homeserver'";
-    Ok(match psql(&site.machine, &["-tAc", query]).await? {
+    let answer = match site.postgres().await {
+        Ok(answer) => Ok(answer.clone()),
+        // The database's own user is always let in.
+        Err(_) => psql(&site.machine, &["-tAc", COLLATION]).await?,
+    };
+    Ok(match answer {
         Err(said) => {
             Finding::fail(ID, "PostgreSQL", "does not answer").seen(said).command("sudo docker restart rcfed-postgres")
         }
@@ -168,8 +177,8 @@ async fn database(site: &Arc<Site>) -> Result<Finding> {
 
 async fn postgres_login(site: &Arc<Site>) -> Result<Finding> {
     const ID: &str = "postgres.login";
-    Ok(match homeserver_login(&site.machine).await? {
-        Ok(()) => Finding::ok(ID, "PostgreSQL", "lets the homeserver in"),
+    Ok(match site.postgres().await {
+        Ok(_) => Finding::ok(ID, "PostgreSQL", "lets the homeserver in"),
         Err(said) => {
             Finding::fail(ID, "PostgreSQL", "does not let the homeserver in").seen(said).command("sudo rcfed apply")
         }
