@@ -42,7 +42,7 @@ impl Machine {
     pub fn new(host: Host, config: Config, sizes: &Sizes, ui: Ui) -> Result<Self> {
         let secrets = SecretStore::new(&host);
         let mut versions = secrets.versions()?;
-        for name in changed_files(&config, sizes, &secrets)? {
+        for name in changed_files(&config, &secrets)? {
             *versions.entry(name).or_insert(1) += 1;
         }
         let topology = topology::topology(&config, sizes, &versions)?;
@@ -193,10 +193,9 @@ fn docker_cause(log: &str) -> Option<&'static str> {
     CAUSES.iter().find(|(sign, _)| log.contains(sign)).map(|(_, cause)| *cause)
 }
 
-fn changed_files(config: &Config, sizes: &Sizes, store: &SecretStore) -> Result<Vec<SecretName>> {
-    let plain = topology::topology(config, sizes, &BTreeMap::new())?;
+fn changed_files(config: &Config, store: &SecretStore) -> Result<Vec<SecretName>> {
     let mut changed = Vec::new();
-    for secret in plain.secrets {
+    for secret in topology::secrets(config) {
         if let Origin::File(path) = secret.origin
             // The first password counts only until Rocket.Chat knows its administrator.
             && secret.name != SecretName::AdminPassword

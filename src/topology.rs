@@ -165,7 +165,7 @@ fn directories(services: &[Service], files: &[File]) -> Vec<Directory> {
     all.into_iter().map(|(path, access)| Directory { path, access }).collect()
 }
 
-fn secrets(config: &Config) -> Vec<Secret> {
+pub(crate) fn secrets(config: &Config) -> Vec<Secret> {
     use SecretName as N;
     let existing = config.rocketchat.existing.is_some();
     let mut all = Vec::new();

@@ -1,6 +1,7 @@
 """The peers: docker compose, lego and certbot of today, fetched once into the bed's cache."""
 
 import platform
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -16,6 +17,8 @@ class Tools:
     def certificates(self, droplet):
         """Commands by name, each of which orders a new certificate for the given names by HTTP-01 on port 80."""
         work = droplet.state / "bench-certificates"
+        # An authority of an earlier run knew these accounts, this one does not.
+        shutil.rmtree(work, ignore_errors=True)
         directory, ca = droplet.env["ACME_DIRECTORY"], droplet.env["ACME_CA"]
 
         def certbot(names):
