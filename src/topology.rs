@@ -165,6 +165,7 @@ fn directories(services: &[Service], files: &[File]) -> Vec<Directory> {
     all.into_iter().map(|(path, access)| Directory { path, access }).collect()
 }
 
+/// Every secret of a deployment, by name.
 pub(crate) fn secrets(config: &Config) -> Vec<Secret> {
     use SecretName as N;
     let existing = config.rocketchat.existing.is_some();

@@ -16,6 +16,8 @@ use variants::{broken, variant};
 const NGINX: &str = "docker.io/library/nginx";
 const ROCKETCHAT: &str = "registry.rocket.chat/rocketchat/rocket.chat";
 const DENDRITE: &str = "ghcr.io/element-hq/dendrite-monolith";
+const POSTGRES: &str = "docker.io/library/postgres";
+const MONGO: &str = "docker.io/library/mongo";
 
 type Part = fn(&Bed);
 
@@ -178,6 +180,38 @@ fn a_homeserver_that_fails_stops_and_its_data_come_back() {
     let about = "SELECT datcollate || ' ' || pg_get_userbyid(datdba) FROM pg_database WHERE datname = 'homeserver'";
     assert_eq!(psql(about), "C homeserver");
     assert_eq!(diff(&bed), "Everything is as wanted.");
+}
+
+/// The same for a database server of the same major version, whose dump it makes itself before it is replaced.
+#[test]
+#[ignore = "minutes long; `make test-all` runs it"]
+fn a_database_server_that_fails_stops_and_its_data_come_back() {
+    let Some(bed) = deployed() else { return };
+    let mut told = Vec::new();
+    for (service, repository, old, new, program) in [
+        ("postgres", POSTGRES, "17", "17.99", "$(command -v postgres)"),
+        ("mongodb", MONGO, "7.0", "7.0.99", "$(command -v mongod)"),
+    ] {
+        variant(&bed, repository, old, new, &broken(program));
+        append(&bed, &format!("[images]\n{service} = \"{repository}:{new}\"\n"));
+        let before = containers(&bed);
+        let apply = bed.rcfed(&["apply"]);
+        assert_eq!(apply.code, Some(1), "{}", apply.stderr);
+        let dump = dumps(&bed, service).pop().unwrap();
+        told.push(sentence(&apply).replace(&name(&dump), "DUMP"));
+        let container = format!("rcfed-{service}");
+        assert_eq!(others(&containers(&bed), &container), others(&before, &container));
+        edit(&bed, &format!(":{new}"), &format!(":{old}"));
+        run_commands(&bed, &commands(&apply));
+        assert_eq!(diff(&bed), "Everything is as wanted.");
+        bed.rcfed(&["apply"]).well();
+        let doctor = bed.rcfed(&["doctor"]);
+        assert!(doctor.ok, "{}", doctor.stdout);
+        let kept = std::fs::read_to_string(config(&bed)).unwrap();
+        std::fs::write(config(&bed), kept.split("[images]").next().unwrap()).unwrap();
+        bed.rcfed(&["apply"]).well();
+    }
+    insta::assert_snapshot!(told.join("\n\n"));
 }
 
 fn what_was_changed_by_hand_is_found_and_mended(bed: &Bed) {

@@ -195,8 +195,15 @@ pub(super) async fn stopped(machine: &Machine, service: Service, error: Error) -
         told.push_str(&format!("\nIts data as they were before: {}", dump.display()));
         let restore = restore_command(service, dump);
         match service {
-            // The server must run to be restored into.
-            Service::Mongodb | Service::Postgres => commands.extend(["sudo rcfed apply".into(), restore]),
+            // The server must run to be restored into, and who uses it knows the data of before.
+            Service::Mongodb | Service::Postgres => {
+                let user = if service == Service::Mongodb { Service::Rocketchat } else { Service::Homeserver };
+                commands.extend([
+                    "sudo rcfed apply".into(),
+                    restore,
+                    format!("sudo docker restart {}", user.container()),
+                ]);
+            }
             _ => commands.extend([restore, "sudo rcfed apply".into()]),
         }
     } else {

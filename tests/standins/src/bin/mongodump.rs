@@ -112,14 +112,19 @@ fn restore(client: &mut Client, drop: bool) -> Result<(), String> {
         let Ok(Bson::Document(entry)) = Bson::try_from(value) else { return Err("corruption found in archive".into()) };
         let text = |name: &str| entry.get_str(name).map(String::from).map_err(|error| error.to_string());
         let (db, collection) = (text("db")?, text("collection")?);
-        if drop {
+        if drop && db != "admin" {
             for document in find(client, &db, &collection)? {
                 let delete = doc! { "q": { "_id": document.get("_id").cloned() }, "limit": 1 };
                 let command = doc! { "delete": &collection, "deletes": [delete] };
                 client.run(&db, command).map_err(|error| error.to_string())?;
             }
         }
-        let documents = entry.get_array("documents").cloned().unwrap_or_default();
+        let mut documents = entry.get_array("documents").cloned().unwrap_or_default();
+        if db == "admin" {
+            // Users are merged, never dropped first: the one who restores is among them (mongo-tools, `RestoreUsersOrRoles`).
+            let there: Vec<_> = find(client, &db, &collection)?.iter().map(|it| it.get("_id").cloned()).collect();
+            documents.retain(|it| it.as_document().is_none_or(|it| !there.contains(&it.get("_id").cloned())));
+        }
         if !documents.is_empty() {
             let command = doc! { "insert": &collection, "documents": documents };
             client.run(&db, command).map_err(|error| error.to_string())?;
