@@ -121,6 +121,10 @@ fn docker(bed: &Bed) -> BTreeSet<String> {
                 list.sort_by_key(Value::to_string);
             }
         }
+        // An engine that was started anew shows a list without anything in it for none.
+        for value in host.as_object_mut().unwrap().values_mut().filter(|value| **value == json!([])) {
+            *value = Value::Null;
+        }
         let mut config = container["Config"].clone();
         config["Image"] = Value::Null;
         if let Some(env) = config["Env"].as_array_mut() {

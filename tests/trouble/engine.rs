@@ -33,10 +33,15 @@ pub fn killed_during_a_pull(bed: &Bed, told: &mut Told) {
     start(bed);
 }
 
-pub fn killed_while_a_container_starts(bed: &Bed, told: &mut Told) {
+/// Something for which a container is made anew.
+pub fn change(bed: &Bed) {
     let config = bed.root().join("etc/rcfed/config.toml");
     let text = std::fs::read_to_string(&config).unwrap();
     std::fs::write(&config, format!("{text}\n[memory]\nrelay = 64\n")).unwrap();
+}
+
+pub fn killed_while_a_container_starts(bed: &Bed, told: &mut Told) {
+    change(bed);
     let apply = Held::at(&["apply"], "created:rcfed-relay-next", &[]);
     kill(bed);
     told.add("the engine dies while a container starts", &apply.go_on());

@@ -105,6 +105,8 @@ fn engine_registry_network_and_clock() {
         Sight::of(&bed).same_as(&before, "a purge after all of it");
         let _registry = registry::Registry::start(&bed, "good");
         run(&bed, &init(&bed)).well();
+        engine::change(&bed);
+        run(&bed, &["apply".into()]).well();
         disturbed.same_as(&Sight::of(&bed), "everything but the clock");
     }
 }
