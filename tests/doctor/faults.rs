@@ -209,7 +209,7 @@ try { print(EJSON.stringify(db.getSiblingDB("admin").runCommand({"replSetStepDow
         "relay.queue", NONE,
         &["docker stop rcfed-relay", ": > $(docker volume inspect -f '{{.Mountpoint}}' rcfed-relay)/journal/journal",
           "docker start rcfed-relay"]),
-    synapse(fault("The bridge refuses transactions while its ping is green",
+    synapse(fault("The bridge (up to 6.13) refuses transactions while its ping is green",
         &["sed -i 's/^use_appservice_legacy_authorization: true/use_appservice_legacy_authorization: false/' $S/services/homeserver/homeserver.yaml",
           "docker restart rcfed-homeserver"],
         "bridge.transaction", &["sudo rcfed apply", "sudo docker restart rcfed-homeserver"], NONE)),
