@@ -19,7 +19,7 @@ use crate::host::fs;
 use crate::machine::Machine;
 use crate::receipt::{Receipt, Undo};
 use crate::step::{State, Step};
-use crate::stop::{Reason, Stop};
+use crate::stop::{Reason, Stop, stopped};
 use crate::{fault, leftovers};
 
 /// What a run did.
@@ -195,10 +195,7 @@ pub async fn refuse_foreign(machine: &Machine, steps: &[Step]) -> Result<()> {
             all.push(why);
         }
     }
-    if all.is_empty() {
-        return Ok(());
-    }
-    Err(foreign(&all.join("; ")))
+    if all.is_empty() { Ok(()) } else { Err(foreign(&all.join("; "))) }
 }
 
 fn foreign(why: &str) -> Error {
@@ -234,12 +231,7 @@ fn report(mut failures: Vec<(String, Error)>, skipped: usize) -> Error {
 }
 
 fn stopped_by(reason: Reason, left: usize) -> Error {
-    let steps = if left == 1 { "one step" } else { &format!("{left} steps") };
-    Error::stopped(
-        format!("stopped by {} with {steps} left", reason.words()),
-        "run `sudo rcfed apply` to go on, it continues where this stopped",
-        reason.exit_code(),
-    )
+    stopped(reason, left, "step", "run `sudo rcfed apply` to go on, it continues where this stopped")
 }
 
 fn still_differs(id: &str, what: &str) -> Error {

@@ -165,10 +165,12 @@ pub fn has_bridge(version: &str) -> bool {
 /// Refuses a version that cannot do what its place in the profile asks of it; `Err` says why. A tag that names no version is
 /// not judged: what such a server can do shows once it runs.
 ///
+/// A tag that is shorter than the releases of its server, such as `7`, moves with them and names none either.
+///
 /// Rocket.Chat checks its federation itself since 6.12 (pull request 32535) and federates without a homeserver since 7.11.
 /// Synapse has the ping of application services since 1.84, Dendrite their present paths since 0.13.7 (pull request 3316).
 pub fn suits(profile: Profile, service: Service, tag: &str) -> Result<(), String> {
-    let Some(version) = release(tag) else { return Ok(()) };
+    let Some(version) = named(service, tag) else { return Ok(()) };
     let bridge = profile != Profile::Native;
     let why = match service {
         Service::Rocketchat if bridge && !has_bridge(tag) => {
@@ -183,7 +185,10 @@ pub fn suits(profile: Profile, service: Service, tag: &str) -> Result<(), String
         Service::Homeserver if profile == Profile::Synapse && version < [1, 84] => {
             "it does not answer the ping that Rocket.Chat sends; 1.84 and later do"
         }
-        Service::Homeserver if profile == Profile::Dendrite && numbers(tag) < vec![0, 13, 7] => {
+        Service::Homeserver
+            if profile == Profile::Dendrite
+                && (version < [0, 13] || version == [0, 13] && patch(tag).is_some_and(|patch| patch < 7)) =>
+        {
             "it speaks to bridges under paths that are no longer used; 0.13.7 and later do not"
         }
         Service::Mongodb if version < [5, 0] => "Rocket.Chat does not start with it; 5.0 and later are taken",
@@ -198,13 +203,23 @@ pub fn suits(profile: Profile, service: Service, tag: &str) -> Result<(), String
 
 /// Refuses to go back behind a release whose server has changed its database already; `Err` says why.
 pub fn goes_back(service: Service, was: &str, wanted: &str) -> Result<(), String> {
-    let of = |reference: &str| release(ImageRef::parse(reference).ok()?.tag());
+    let of = |reference: &str| named(service, ImageRef::parse(reference).ok()?.tag());
     let (Some(old), Some(new)) = (of(was), of(wanted)) else { return Ok(()) };
     if !matches!(service, Service::Rocketchat | Service::Homeserver) || new >= old {
         return Ok(());
     }
     let [old, new] = [old, new].map(|[major, minor]| format!("{major}.{minor}"));
     Err(format!("the {service} ran with {old}, which changed its database in ways that {new} does not know"))
+}
+
+/// The release that a tag stands for; databases are told apart by their first number alone.
+fn named(service: Service, tag: &str) -> Option<[u32; 2]> {
+    (service.is_database() || numbers(tag).len() > 1).then(|| release(tag)).flatten()
+}
+
+/// The third number.
+fn patch(tag: &str) -> Option<u32> {
+    numbers(tag).get(2).copied()
 }
 
 /// The first two numbers of a version such as `v1.163.2` or `17-alpine`.
@@ -309,18 +324,26 @@ mod tests {
             format!("{} {service}:{tag} → {told}", profile.name())
         };
         let mut table = Vec::new();
-        for tag in ["4.6.0", "6.11.3", "6.12.0", "7.10.15", "7.10.99-rc.1", "7.11.0", "8.5.3", "0.0.0", "latest"] {
+        for tag in
+            ["4.6.0", "6.11.3", "6.12.0", "7", "7.10", "7.10.15", "7.10.99-rc.1", "7.11.0", "8.5.3", "0.0.0", "latest"]
+        {
             table.push(of(Dendrite, Service::Rocketchat, tag));
         }
         table.extend(["7.10.15", "7.11.0", "8.5.3"].map(|tag| of(Native, Service::Rocketchat, tag)));
         table.extend(["v1.83.0", "v1.84.1", "v1.163.2"].map(|tag| of(Synapse, Service::Homeserver, tag)));
-        table.extend(["v0.13.6", "v0.13.7", "v0.15.2"].map(|tag| of(Dendrite, Service::Homeserver, tag)));
+        table.extend(
+            ["v0.12.0", "v0.13", "v0.13.6", "v0.13.7", "v0.15.2"].map(|tag| of(Dendrite, Service::Homeserver, tag)),
+        );
         table.extend(["13.4", "14", "17-alpine"].map(|tag| of(Synapse, Service::Postgres, tag)));
         table.extend(["11", "13"].map(|tag| of(Dendrite, Service::Postgres, tag)));
         table.extend(["4.4", "7.0"].map(|tag| of(Dendrite, Service::Mongodb, tag)));
-        for (was, wanted) in
-            [("x:7.10.15", "x:7.9.2"), ("x:7.10.15", "x:7.10.3"), ("x:7.9.2", "x:7.10.0"), ("x:latest", "x:7.0.0")]
-        {
+        for (was, wanted) in [
+            ("x:7.10.15", "x:7.9.2"),
+            ("x:7.10.15", "x:7.10.3"),
+            ("x:7.9.2", "x:7.10.0"),
+            ("x:latest", "x:7.0.0"),
+            ("x:7.10.15", "x:7"),
+        ] {
             let told = goes_back(Service::Rocketchat, was, wanted).err().unwrap_or_else(|| "taken".into());
             table.push(format!("{was} → {wanted}: {told}"));
         }

@@ -33,6 +33,12 @@ impl Reason {
     }
 }
 
+/// A run that was stopped with some of its `things` left.
+pub fn stopped(reason: Reason, left: usize, thing: &str, hint: &str) -> Error {
+    let things = if left == 1 { format!("one {thing}") } else { format!("{left} {thing}s") };
+    Error::stopped(format!("stopped by {} with {things} left", reason.words()), hint, reason.exit_code())
+}
+
 /// Listens from its making on; the signals no longer end the process by themselves.
 pub struct Stop {
     interrupt: Signal,

@@ -70,8 +70,6 @@ pub struct Own {
     pub server_name: ServerName,
     /// The authorities that other servers of its network trust.
     pub authorities: PathBuf,
-    /// Asked instead of the system's resolver.
-    pub resolver: Option<SocketAddr>,
 }
 
 impl RelayConfig {

@@ -11,7 +11,7 @@ use crate::host::lock::Lock;
 use crate::host::{Host, apt, fs, nginx, systemd};
 use crate::receipt::Undo;
 use crate::step::settings;
-use crate::stop::{Reason, Stop};
+use crate::stop::{Reason, Stop, stopped};
 use crate::ui::Ui;
 use crate::{fault, layout, leftovers};
 
@@ -195,12 +195,7 @@ fn label(undo: &Undo) -> Option<String> {
 }
 
 fn stopped_by(reason: Reason, left: usize) -> Error {
-    let things = if left == 1 { "one thing" } else { &format!("{left} things") };
-    Error::stopped(
-        format!("stopped by {} with {things} left", reason.words()),
-        "run the same command again, it continues where this stopped",
-        reason.exit_code(),
-    )
+    stopped(reason, left, "thing", "run the same command again, it continues where this stopped")
 }
 
 fn not_reloaded(said: &str) -> String {
