@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::host::lock::Lock;
 use crate::layout;
 use crate::machine::Machine;
-use crate::step::{Step, certificate};
+use crate::step::{certificate, reload};
 
 /// What a run of `rcfed renew` did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub async fn renew(machine: &Machine, force: bool) -> Result<Renewal> {
         Err(error) => return Err(certificate::with_facts(machine, error).await),
     };
     let task = machine.ui.task("let the gateway serve it");
-    Step::Reload.apply(machine, &task).await?;
+    reload::take_certificate(machine).await?;
     task.done("");
     Ok(Renewal::Renewed(pair.describe().map_or(0, |new| new.days_left(now))))
 }

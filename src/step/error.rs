@@ -170,6 +170,9 @@ pub(super) enum StepError {
     /// nginx refuses to reload, in its own words.
     #[error("the gateway refuses to reload: {0}")]
     Reload(String),
+    /// nginx was told to reload and shows another certificate.
+    #[error("there is a new certificate on disk, and the gateway still shows another one: {0}")]
+    CertificateIgnored(String),
     /// nginx was told to reload and works as before.
     #[error("the gateway did not take its new configuration, and goes on with the old one: {0}")]
     ReloadIgnored(String),
@@ -284,7 +287,9 @@ impl Explain for StepError {
                 format!("if its environment has OVERWRITE_SETTING_{id}, take that out where it is made")
             }
             Self::OwnPath(_) => "check that /proc is mounted".into(),
-            Self::Reload(_) | Self::ReloadIgnored(_) => "see `sudo rcfed logs gateway`".into(),
+            Self::CertificateIgnored(_) | Self::Reload(_) | Self::ReloadIgnored(_) => {
+                "see `sudo rcfed logs gateway`".into()
+            }
             Self::Restore { path, .. } => format!(
                 "start it, then run the same command again; or leave its settings as they are: `sudo rm {}`",
                 path.display()
@@ -360,6 +365,7 @@ mod tests {
             Overwritten("Federation_Matrix_enabled"),
             OwnPath(io()),
             Reload("nginx: [emerg] no".into()),
+            CertificateIgnored("it runs but does not answer".into()),
             ReloadIgnored("it runs but does not answer".into()),
             Restore { why: "`chat` does not run".into(), path: path() },
             RestoreUnreadable(path()),

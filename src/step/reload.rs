@@ -48,25 +48,62 @@ async fn at_work(machine: &Machine) -> Result<State> {
 }
 
 pub(super) async fn apply(machine: &Machine) -> Result<String> {
+    reload_all(machine).await?;
+    if !twice_in_a_row(machine, Wanted::All).await? {
+        let (seen, _) = machine.why_unwell(Service::Gateway).await?;
+        // It goes on with the old configuration; so that a restart does too, the old files come back.
+        previous::restore(machine, Service::Gateway)?;
+        return Err(StepError::ReloadIgnored(seen).into());
+    }
+    previous::forget(machine, Service::Gateway)?;
+    Ok(String::new())
+}
+
+/// Lets the gateway take a renewed certificate. Its configuration may be that of an older rcfed, or wait for an `apply`:
+/// the certificate must not.
+pub(crate) async fn take_certificate(machine: &Machine) -> Result<()> {
+    reload_all(machine).await?;
+    if twice_in_a_row(machine, Wanted::Pair).await? {
+        return Ok(());
+    }
+    let (seen, _) = machine.why_unwell(Service::Gateway).await?;
+    Err(StepError::CertificateIgnored(seen).into())
+}
+
+async fn reload_all(machine: &Machine) -> Result<()> {
     reload(machine).await?;
     if machine.config.proxy == Proxy::Host {
         nginx::reload(&machine.host).await?;
     }
+    Ok(())
+}
+
+/// What the gateway shall work with.
+enum Wanted {
+    /// Configuration and certificate.
+    All,
+    /// The certificate.
+    Pair,
+}
+
+/// Whether it is so within 15 s, twice in a row: for a moment old and new workers take turns.
+async fn twice_in_a_row(machine: &Machine, wanted: Wanted) -> Result<bool> {
     let deadline = Instant::now() + Duration::from_secs(15);
-    // Twice in a row: for a moment old and new workers take turns.
-    let mut seen_new = 0;
-    while seen_new < 2 {
-        seen_new = if at_work(machine).await? == State::Current { seen_new + 1 } else { 0 };
+    let mut seen = 0;
+    while seen < 2 {
         if Instant::now() > deadline {
-            let (seen, _) = machine.why_unwell(Service::Gateway).await?;
-            // It goes on with the old configuration; so that a restart does too, the old files come back.
-            previous::restore(machine, Service::Gateway)?;
-            return Err(StepError::ReloadIgnored(seen).into());
+            return Ok(false);
         }
-        tokio::time::sleep(Duration::from_millis(40)).await;
+        let is_so = match wanted {
+            Wanted::All => at_work(machine).await? == State::Current,
+            Wanted::Pair => serves_pair(machine).await?,
+        };
+        seen = if is_so { seen + 1 } else { 0 };
+        if seen < 2 {
+            tokio::time::sleep(Duration::from_millis(40)).await;
+        }
     }
-    previous::forget(machine, Service::Gateway)?;
-    Ok(String::new())
+    Ok(true)
 }
 
 /// Reloads if the gateway answers, but with another configuration than the one on disk.
