@@ -9,6 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures_util::future::try_join_all;
 use tokio::task::JoinSet;
@@ -134,10 +135,12 @@ impl Run<'_> {
 /// Looks, acts if needed, and looks again. Returns whether anything was changed.
 async fn one(machine: &Machine, receipt: &Receipt, step: &Step) -> Result<bool> {
     let id = step.id();
+    let began = Instant::now();
     match step.inspect(machine).await? {
         State::Current => {
             fault::point(format_args!("before:{id}"));
             fault::point(format_args!("after:{id}"));
+            machine.ui.detail(&id, began.elapsed());
             return Ok(false);
         }
         State::Foreign(why) => return Err(foreign(&why)),
@@ -159,10 +162,11 @@ async fn one(machine: &Machine, receipt: &Receipt, step: &Step) -> Result<bool> 
             }
             receipt.done(&id)?;
             if step.is_small() {
-                task.unchanged()
+                task.silent()
             } else {
                 task.done(&summary)
             }
+            machine.ui.detail(&id, began.elapsed());
             Ok(true)
         }
         Err(error) => {

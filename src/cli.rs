@@ -92,7 +92,7 @@ pub struct Global {
     /// Say nothing but errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// Also say what was found to be in order
+    /// Also say every step with its time
     #[arg(short, long, global = true)]
     pub verbose: bool,
     /// Never ask: what is missing is an error

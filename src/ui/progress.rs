@@ -14,7 +14,7 @@ pub enum Verbosity {
     /// What is done, and how long it took.
     #[default]
     Normal,
-    /// Also what was found to be in order already.
+    /// Also every step with its time, and what was found to be in order already.
     Verbose,
 }
 
@@ -47,6 +47,13 @@ impl Ui {
     pub fn say(&self, line: &str) {
         if self.verbosity > Verbosity::Quiet {
             self.bars.suspend(|| eprintln_quietly(line));
+        }
+    }
+
+    /// Says how long a step took in all, its looks before and after included; only when verbose.
+    pub fn detail(&self, step: &str, took: Duration) {
+        if self.verbosity == Verbosity::Verbose {
+            self.say(&format!("· {step}: {} ms", took.as_millis()));
         }
     }
 
@@ -133,12 +140,9 @@ impl Task {
         self.close(&mark, summary);
     }
 
-    /// Ends without having found anything to do: said only when verbose.
-    pub fn unchanged(self) {
+    /// Ends without a word.
+    pub fn silent(self) {
         self.bar.finish_and_clear();
-        if self.ui.verbosity == Verbosity::Verbose {
-            self.ui.say(&format!("· {}", self.label));
-        }
     }
 
     fn close(self, mark: &str, summary: &str) {

@@ -92,7 +92,7 @@ def from_nothing(table, ours, theirs, rcfed, project, rounds):
     mine, peer, chains = [], [], []
     for _ in range(rounds):
         ours.forget(keep_volumes=True)
-        run = ours.measure([rcfed, "apply"])
+        run = ours.measure([rcfed, "apply", "--verbose"])
         mine.append(run)
         chains.append(longest_chain(ours, rcfed, run))
         theirs.forget(keep_volumes=True)
@@ -151,18 +151,18 @@ def doctor_outside(table, state, rcfed, rounds):
 
 
 def longest_chain(droplet, rcfed, run):
-    """Seconds along the slowest path of steps, from the durations that the run itself told."""
+    """Seconds along the slowest path of steps, from the times that the run itself told."""
     plan = json.loads(droplet.output([rcfed, "plan", "--json"]))
     took = {}
     for line in run.stderr.splitlines():
-        if line.startswith("✓ ") and line.endswith(" s)"):
-            words, seconds = line[2:].rsplit(" (", 1)
-            took[words.split(" — ")[0]] = float(seconds.removesuffix(" s)"))
+        if line.startswith("· ") and line.endswith(" ms"):
+            step, milliseconds = line[2:].rsplit(": ", 1)
+            took[step] = int(milliseconds.removesuffix(" ms")) / 1000
     total = {}
     for step in plan["steps"]:
         before = max((total.get(need, 0.0) for need in step["needs"]), default=0.0)
-        total[step["id"]] = before + took.get(step["summary"], 0.0)
-    return max(max(total.values()), 0.001)
+        total[step["id"]] = before + took[step["id"]]
+    return max(total.values())
 
 
 def beside_peers(table, bed, ours, rcfed, rounds):

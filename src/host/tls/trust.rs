@@ -1,10 +1,12 @@
 //! Whom this machine trusts: its own root certificates, and one more file if there is one.
 
-use rustls::RootCertStore;
+use std::sync::Arc;
+
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, SignatureVerificationAlgorithm, UnixTime};
 use rustls::server::ParsedCertificate;
+use rustls::{ClientConfig, RootCertStore};
 
 /// Root certificates and how signatures are checked. Made once: reading the roots takes longer than a handshake.
 #[derive(Clone, Debug)]
@@ -36,7 +38,7 @@ impl Trust {
 /// As [`Trust::new`], for whoever needs the store itself.
 pub fn roots(extra: Option<&[u8]>) -> Result<RootCertStore, BadRoots> {
     let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    roots.add_parsable_certificates(of_this_machine());
     if let Some(pem) = extra {
         let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
         let certificates = certificates.map_err(|error| BadRoots::Damaged(error.to_string()))?;
@@ -45,6 +47,27 @@ pub fn roots(extra: Option<&[u8]>) -> Result<RootCertStore, BadRoots> {
         }
     }
     if roots.is_empty() { Err(BadRoots::None) } else { Ok(roots) }
+}
+
+/// A client of servers that are asked without TLS, for libraries that want to know their TLS all the same.
+pub fn trusting_nobody() -> Result<ClientConfig, rustls::Error> {
+    let provider = Arc::new(ring::default_provider());
+    let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    Ok(versions.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
+}
+
+/// The bundle alone, where there is one: the directory beside it holds every root of it twice more, each in a file of its
+/// own, and to read them takes longer than all else a short run does.
+fn of_this_machine() -> Vec<CertificateDer<'static>> {
+    if !openssl_probe::has_ssl_cert_env_vars()
+        && let Some(bundle) = openssl_probe::probe().cert_file
+    {
+        let found = rustls_native_certs::load_certs_from_paths(Some(&bundle), None).certs;
+        if !found.is_empty() {
+            return found;
+        }
+    }
+    rustls_native_certs::load_native_certs().certs
 }
 
 /// Why there is nobody to trust.
