@@ -25,8 +25,14 @@ class Run:
         return Run(self.wall + other.wall, self.cpu + other.cpu, max(self.rss, other.rss), self.stderr + other.stderr)
 
 
+def environment(*flag):
+    """What a command of the bed sees; this machine's proxies and certificate stores are not part of it."""
+    lines = subprocess.run([SCRIPT, "run", *flag, "env", "-0"], check=True, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    return dict(line.split("=", 1) for line in lines.stdout.split("\0") if "=" in line)
+
+
 def measure(command, env, expected=0):
-    """Runs a command to its end, which has to be the expected one.
+    """Runs a command to its end, which has to be the expected one; `env` is its whole environment.
 
     Memory is told by GNU time: what the kernel tells a parent counts the parent's own pages too.
     """
@@ -35,7 +41,7 @@ def measure(command, env, expected=0):
         timed = ["/usr/bin/time", "-q", "-f", "%M", "-o", told.name, *words]
         began = time.perf_counter()
         child = subprocess.Popen(timed, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-                                 text=True, env={**os.environ, **env})
+                                 text=True, env=env)
         text = child.stderr.read()
         _, status, used = os.wait4(child.pid, 0)
         wall = time.perf_counter() - began
@@ -67,8 +73,7 @@ class Droplet:
         self.name = "droplet" if number == 1 else f"droplet{number}"
         holder = (self.state / "run" / f"{self.name}.pid").read_text().split()[0]
         self.enter = ["nsenter", "-t", holder, "-m", "-n", "--"]
-        # For scripts only; rcfed would take it for an answer.
-        self.variables = {name: value for name, value in self.env.items() if name != "RCFED_STATE"}
+        self.variables = environment(*flag)
 
     def measure(self, command):
         return measure([*self.enter, *command], self.variables)
@@ -78,7 +83,7 @@ class Droplet:
 
     def output(self, command):
         words = [str(word) for word in [*self.enter, *command]]
-        return subprocess.run(words, check=True, capture_output=True, text=True, env={**os.environ, **self.variables}).stdout
+        return subprocess.run(words, check=True, capture_output=True, text=True, env=self.variables).stdout
 
     def docker(self, *words):
         return self.output(["docker", *words]).split()

@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bed import REPO, measure
+from bed import REPO, environment, measure
 
 COUNT = 1000
 ADDRESSES = ["1", "2", "53", "80"]
@@ -24,6 +24,7 @@ class Names:
     def __init__(self, state):
         self.state = state
         self.children = []
+        self.variables = {name: value for name, value in environment().items() if not name.startswith("RCFED_")}
 
     def __enter__(self):
         self.dir = Path(tempfile.mkdtemp(prefix="bench-names", dir=self.state))
@@ -51,7 +52,7 @@ class Names:
 
     def doctor(self, rcfed, *words, expected=0):
         command = [rcfed, "--nameserver", "198.51.100.53", "doctor", "--json", "--ca", self.dir / "ca.pem", *words]
-        return measure(["nsenter", f"--net={self.net}", "--", *command], {}, expected)
+        return measure(["nsenter", f"--net={self.net}", "--", *command], self.variables, expected)
 
     def enter(self, words):
         return subprocess.run(["nsenter", f"--net={self.net}", "--", *map(str, words)], capture_output=True, text=True)
