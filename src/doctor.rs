@@ -34,7 +34,7 @@ pub use report::{Counts, Report, Subject};
 pub use share::Redactor;
 
 use crate::change::Look;
-use crate::config::Service;
+use crate::config::{Existing, Service};
 use crate::error::Result;
 use crate::finding::Finding;
 use crate::machine::Machine;
@@ -99,7 +99,7 @@ impl Site {
     /// Status and body of a GET to a service on the containers' network; the inner `Err` says why there is none.
     pub(crate) async fn ask(&self, service: Service, port: u16, path: &str) -> Result<Result<(u16, String), String>> {
         let Some(base) = self.machine.url(service, port).await? else {
-            return Ok(Err("it does not run any more".into()));
+            return Ok(Err(GONE.into()));
         };
         Ok(self.machine.host.get(&format!("{base}{path}")).await.map_err(|error| error.to_string()))
     }
@@ -111,20 +111,80 @@ impl Site {
         service: Service,
         answer: Result<(u16, String), String>,
     ) -> Result<Finding> {
-        let (said, seen) = match answer {
-            Ok((status, body)) => {
-                ("answers with an error", format!("status {status}: {}", body.chars().take(160).collect::<String>()))
-            }
-            Err(error) => ("runs, but does not answer", error),
+        let existing = self.existing(service);
+        let started = match existing {
+            Some(_) => None,
+            None => self.machine.observe(service).await?.and_then(|c| c.started_at.parse::<jiff::Timestamp>().ok()),
         };
-        let mut finding = Finding::fail(id, service.name(), said).seen(seen);
-        let started = self.machine.observe(service).await?.and_then(|c| c.started_at.parse::<jiff::Timestamp>().ok());
         let seconds = started.map(|started| jiff::Timestamp::now().duration_since(started).as_secs());
-        if let Some(seconds @ ..300) = seconds {
-            finding = finding.seen(format!("it was started {seconds} s ago and may not be ready yet"));
-        }
-        let lines = self.machine.docker.last_lines(&service.container(), 4).await.unwrap_or_default();
-        finding = lines.iter().fold(finding, |finding, line| finding.seen(line.chars().take(200).collect::<String>()));
-        Ok(finding.command(format!("sudo docker restart {}", service.container())))
+        let name = existing.map_or_else(|| service.container(), |existing| existing.name().to_owned());
+        let lines = self.machine.docker.last_lines(&name, 4).await.unwrap_or_default();
+        Ok(silent(id, service, existing, answer, seconds, &lines))
+    }
+
+    /// Who runs this service instead of rcfed.
+    pub(crate) fn existing(&self, service: Service) -> Option<&Existing> {
+        self.machine.config.rocketchat.existing.as_ref().filter(|_| service == Service::Rocketchat)
+    }
+}
+
+/// Said of a service that ended while others were looked at.
+const GONE: &str = "it does not run any more";
+
+/// What is told of a service that did not give the answer it should have. Pure.
+fn silent(
+    id: &'static str,
+    service: Service,
+    existing: Option<&Existing>,
+    answer: Result<(u16, String), String>,
+    started: Option<i64>,
+    lines: &[String],
+) -> Finding {
+    let (said, seen) = match answer {
+        Ok((status, body)) => ("answers with an error", answered(status, &body)),
+        Err(error) => ("does not answer", error),
+    };
+    let mut finding = Finding::fail(id, service.name(), said).seen(seen);
+    if let Some(seconds @ ..300) = started {
+        finding = finding.seen(format!("it was started {seconds} s ago and may not be ready yet"));
+    }
+    finding = lines.iter().fold(finding, |finding, line| finding.seen(line.chars().take(200).collect::<String>()));
+    restart(finding, service, existing)
+}
+
+/// Again from the start, by whoever runs it.
+fn restart(finding: Finding, service: Service, existing: Option<&Existing>) -> Finding {
+    match existing {
+        None => finding.command(format!("sudo docker restart {}", service.container())),
+        Some(Existing::Container(name)) => finding.command(format!("sudo docker restart {name}")),
+        Some(Existing::Elsewhere { url, bridge }) => finding.remedy(format!(
+            "restart the Rocket.Chat of {url} where it runs, and see that it and {bridge} can be reached from here"
+        )),
+    }
+}
+
+/// How an answer begins that is not the one that was wanted.
+fn answered(status: u16, body: &str) -> String {
+    format!("status {status}: {}", body.chars().take(160).collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::report::tests::told;
+    use super::*;
+
+    #[test]
+    fn a_service_that_does_not_answer_is_told_with_what_starts_it_again() {
+        const ID: &str = "rocketchat.up";
+        let lines = ["REPLICASET IS REQUIRED".to_owned(), "long ".repeat(60)];
+        let elsewhere =
+            Existing::Elsewhere { url: "http://10.0.0.7:3000".into(), bridge: "http://10.0.0.7:3300".into() };
+        let error = || Ok((502, "Bad Gateway".repeat(20)));
+        insta::assert_snapshot!(told([
+            silent(ID, Service::Rocketchat, None, Err("connection refused".into()), Some(41), &lines),
+            silent(ID, Service::Homeserver, None, error(), Some(300), &[]),
+            silent(ID, Service::Rocketchat, Some(&Existing::Container("chat".into())), Err(GONE.into()), None, &[]),
+            silent(ID, Service::Rocketchat, Some(&elsewhere), error(), None, &[]),
+        ]));
     }
 }

@@ -46,6 +46,18 @@ pub fn table() -> Vec<&'static Check> {
     parts.into_iter().flatten().collect()
 }
 
+/// Said where the gateway ended while others were looked at.
+const GATEWAY_GONE: &str = "the gateway does not run any more";
+
+/// By when something happens.
+pub(super) fn within(days: u64) -> String {
+    match days {
+        0 => "within a day".into(),
+        1 => "in a day".into(),
+        many => format!("in {many} days"),
+    }
+}
+
 /// What is known where there is no engine to connect to at all: that, and everything that needs one as skipped. `None` if
 /// the engine at `socket` is not what is wrong.
 pub async fn without_engine(config: &Config, socket: &str) -> Option<Vec<Outcome>> {
@@ -108,15 +120,20 @@ mod tests {
             assert!(seen.insert(check.id), "{} stands twice", check.id);
         }
     }
+
+    /// A configuration of example.org; `more` begins with keys that stand in no table.
+    pub(super) fn config(more: &str) -> Config {
+        let toml = format!(
+            "federated_domain = \"example.org\"\naccept_end_of_life = true\nadmin.username = \"ada\"\n{more}\n"
+        );
+        let answers = Answers::from_toml(&toml, Path::new("answers.toml")).unwrap();
+        Config::from_answers(&answers, Mode::Unattended).unwrap()
+    }
+
     #[test]
     fn what_is_not_asked_behind_another_proxy() {
         let asked = |proxy: &str| {
-            let toml = format!(
-                "federated_domain = \"example.org\"\nprofile = \"dendrite\"\nproxy = \"{proxy}\"\n\
-                 accept_end_of_life = true\n[admin]\nusername = \"ada\"\n"
-            );
-            let answers = Answers::from_toml(&toml, Path::new("answers.toml")).unwrap();
-            let config = Config::from_answers(&answers, Mode::Unattended).unwrap();
+            let config = config(&format!("profile = \"dendrite\"\nproxy = \"{proxy}\""));
             table().into_iter().filter(|check| (check.applies)(&config)).map(|check| check.id).collect::<Vec<_>>()
         };
         let all = asked("gateway");

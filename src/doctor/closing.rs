@@ -11,7 +11,7 @@ use crate::machine::Machine;
 /// Looks at everything from inside for at most two seconds, and says in a line that all is well, or else what is not, in
 /// calm words. What takes longer, or what the run itself has just asked, is left to `rcfed doctor`.
 pub async fn once_more(machine: &Machine) -> Result<()> {
-    let task = machine.ui.task("Look at everything once more");
+    let task = machine.ui.task(TASK);
     let config = &machine.config;
     let fits = |check: &&'static Check| (check.applies)(config) && !PASSED_OVER.contains(&check.id);
     let checks: Vec<&'static Check> = table().into_iter().filter(fits).collect();
@@ -29,11 +29,7 @@ pub async fn once_more(machine: &Machine) -> Result<()> {
         .filter(|finding| finding.status > Status::Info && (in_time || finding.status != Status::Unknown))
         .filter(|finding| !config.doctor.ignore.iter().any(|id| id == finding.id))
         .collect();
-    match told.len() {
-        0 => task.done(""),
-        1 => task.done("one thing to look at"),
-        many => task.done(&format!("{many} things to look at")),
-    }
+    task.done(&counted(told.len()));
     if !told.is_empty() {
         machine.ui.say(&calm(&told));
     }
@@ -43,6 +39,16 @@ pub async fn once_more(machine: &Machine) -> Result<()> {
 /// Rocket.Chat's verdict is what a deployment ends with, and asks a server far away.
 const PASSED_OVER: [&str; 1] = ["rocketchat.verdict"];
 const LIMIT: Duration = Duration::from_secs(2);
+const TASK: &str = "Look at everything once more";
+
+/// What the task ends with.
+fn counted(findings: usize) -> String {
+    match findings {
+        0 => String::new(),
+        1 => "one thing to look at".into(),
+        many => format!("{many} things to look at"),
+    }
+}
 
 /// Findings below a summary. Pure.
 fn calm(findings: &[Finding]) -> String {
@@ -69,7 +75,8 @@ mod tests {
             Finding::warn("docker.strangers", "other", "is on the network `rcfed`, and rcfed did not make it")
                 .command("sudo docker network disconnect --force rcfed other"),
         ];
-        insta::assert_snapshot!(calm(&findings));
+        let tasks = [0, 1, 2].map(|count| format!("{TASK}: {}", counted(count)));
+        insta::assert_snapshot!(format!("{}\n{}", tasks.join("\n"), calm(&findings)));
         for id in PASSED_OVER {
             assert!(super::super::find(id).is_some(), "{id}");
         }

@@ -161,6 +161,24 @@ pub(super) mod tests {
 
     use super::*;
 
+    /// Findings in words, for a snapshot.
+    pub fn told(findings: impl IntoIterator<Item = Finding>) -> String {
+        let one = |finding: Finding| {
+            let mut told = format!("{} {}  {}", finding.status.name(), finding.subject, finding.summary);
+            let mut below = |label: &str, text: &str| {
+                for (at, line) in text.lines().enumerate() {
+                    told += &format!("\n    {:<5} {line}", if at == 0 { label } else { "" });
+                }
+            };
+            below("seen", &finding.evidence.join("\n"));
+            below("note", finding.remedy.as_deref().unwrap_or_default());
+            below("do", &finding.commands.join("\n"));
+            below("later", finding.cached.as_deref().unwrap_or_default());
+            told
+        };
+        findings.into_iter().map(one).collect::<Vec<_>>().join("\n")
+    }
+
     /// A report with one of everything.
     pub fn example() -> Report {
         let subject = Subject {
@@ -248,6 +266,12 @@ pub(super) mod tests {
         let verdicts = [
             with(&["machine.os", "images.supported"]),
             with(&["machine.os", "machine.clock"]),
+            {
+                let mut report = example();
+                report.findings.retain(|(_, finding)| finding.id == "machine.clock");
+                report.findings.push(report.findings[0].clone());
+                report.verdict()
+            },
             with(&["machine.disk", "machine.clock"]),
             with(&["wellknown.server"]),
             with(&["container.mongodb", "wellknown.server"]),

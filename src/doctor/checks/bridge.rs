@@ -7,16 +7,16 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::super::Site;
 use super::super::check::{Check, Doc, Place, with_homeserver, with_relay};
+use super::super::{GONE, Site, answered};
 use super::containers::container;
 use super::rocketchat::client;
-use crate::config::{Apex, Existing, Profile, Service};
+use crate::config::{Apex, Profile, RocketchatConfig, Service};
 use crate::error::{Error, Explain, Result};
 use crate::finding::Finding;
 use crate::host::fs;
 use crate::layout;
-use crate::rocketchat::RestError;
+use crate::rocketchat::{Problem, RestError, Verdict};
 use crate::secrets::SecretName;
 
 pub(super) const CHECKS: &[Check] = &[
@@ -127,38 +127,36 @@ pub(super) const CHECKS: &[Check] = &[
     },
 ];
 
+/// Status and body, or why there is none.
+type Answer = Result<(u16, String), String>;
+
 fn told(id: &'static str, result: Result<Finding>) -> Finding {
     result.unwrap_or_else(|error| Finding::unknown(id, "the bridge", error.message()))
 }
 
 async fn up(site: &Site) -> Result<Finding> {
-    const ID: &str = "bridge.up";
-    Ok(match site.ask(Service::Rocketchat, 3300, "/health").await? {
-        Ok((200, _)) => Finding::ok(ID, "the bridge", "listens"),
-        other => {
-            let seen =
-                other.map_or_else(|error| error, |(status, _)| format!("status {status} to /health on port 3300"));
-            let finding = Finding::fail(ID, "the bridge", "inside Rocket.Chat does not listen").seen(seen);
-            let finding = match site.machine.config.rocketchat.license_file {
-                Some(_) => finding.remedy(
-                    "with a licence that lacks federation Rocket.Chat starts no bridge: see Workspace > Subscription",
-                ),
-                None => finding,
-            };
-            restart(site, finding)
-        }
-    })
+    let answer = site.ask(Service::Rocketchat, 3300, "/health").await?;
+    Ok(judge_up(answer, &site.machine.config.rocketchat))
 }
 
-/// Rocket.Chat again from the start, by whoever runs it.
-fn restart(site: &Site, finding: Finding) -> Finding {
-    match &site.machine.config.rocketchat.existing {
-        None => finding.command("sudo docker restart rcfed-rocketchat"),
-        Some(Existing::Container(name)) => finding.command(format!("sudo docker restart {name}")),
-        Some(Existing::Elsewhere { url, bridge }) => finding.remedy(format!(
-            "restart the Rocket.Chat of {url} where it runs, and see that {bridge} can be reached from here"
-        )),
-    }
+fn judge_up(answer: Answer, rocketchat: &RocketchatConfig) -> Finding {
+    const ID: &str = "bridge.up";
+    let seen = match answer {
+        Ok((200, _)) => return Finding::ok(ID, "the bridge", "listens"),
+        Ok((status, _)) => format!("status {status} to /health on port 3300"),
+        Err(error) => error,
+    };
+    let finding = Finding::fail(ID, "the bridge", "inside Rocket.Chat does not listen").seen(seen);
+    let finding = match rocketchat.license_file {
+        Some(_) => finding
+            .remedy("with a licence that lacks federation Rocket.Chat starts no bridge: see Workspace > Subscription"),
+        None => finding,
+    };
+    restart(finding, rocketchat)
+}
+
+fn restart(finding: Finding, rocketchat: &RocketchatConfig) -> Finding {
+    super::super::restart(finding, Service::Rocketchat, rocketchat.existing.as_ref())
 }
 
 /// Where a homeserver puts its token.
@@ -181,11 +179,11 @@ fn form(site: &Site) -> Result<Form> {
     Ok(if config["use_appservice_legacy_authorization"] == true { Form::Both } else { Form::Header })
 }
 
-async fn put(site: &Site, service: Service, port: u16, form: Form) -> Result<Result<(u16, String), String>> {
+async fn put(site: &Site, service: Service, port: u16, form: Form) -> Result<Answer> {
     let machine = &site.machine;
-    let Some(base) = machine.url(service, port).await? else { return Ok(Err("it does not run any more".into())) };
+    let Some(base) = machine.url(service, port).await? else { return Ok(Err(GONE.into())) };
     let Some(token) = machine.secrets.get(SecretName::HsToken)? else {
-        return Err(Error::new("there is no hs_token on disk", "run `sudo rcfed apply`"));
+        return Err(no_token());
     };
     // Never the same twice: a bridge acknowledges what it has seen already without looking at the token's form.
     let id = format!("rcfed-doctor-{}-{}", jiff::Timestamp::now().as_nanosecond(), std::process::id());
@@ -195,33 +193,38 @@ async fn put(site: &Site, service: Service, port: u16, form: Form) -> Result<Res
     Ok(sent.map_err(|error| error.to_string()))
 }
 
-async fn transaction(site: &Site) -> Result<Finding> {
-    const ID: &str = "bridge.transaction";
-    let form = form(site)?;
-    let answer = put(site, Service::Rocketchat, 3300, form).await?;
-    let refused = |said: &str| Finding::fail(ID, "the bridge", said);
-    Ok(match answer {
-        Ok((200, _)) => Finding::ok(ID, "the bridge", "takes transactions"),
-        Ok((status @ (401 | 403), body)) if form == Form::Header => {
-            // Whether the form is the reason shows at once.
-            let both = put(site, Service::Rocketchat, 3300, Form::Both).await?;
-            let finding = refused("refuses transactions in the form in which this homeserver sends them")
-                .seen(seen(status, &body));
-            let finding = match both {
-                Ok((200, _)) => finding
-                    .seen("with the token in the query too it takes them")
-                    .remedy("homeserver.yaml needs `use_appservice_legacy_authorization: true`, which rcfed writes"),
-                _ => finding,
-            };
-            finding.command("sudo rcfed apply").command("sudo docker restart rcfed-homeserver")
-        }
-        Ok((status, body)) => restart(site, refused("refuses transactions").seen(seen(status, &body))),
-        Err(error) => restart(site, refused("does not take transactions").seen(error)),
-    })
+fn no_token() -> Error {
+    Error::new("there is no hs_token on disk", "run `sudo rcfed apply`")
 }
 
-fn seen(status: u16, body: &str) -> String {
-    format!("status {status}: {}", body.chars().take(160).collect::<String>())
+async fn transaction(site: &Site) -> Result<Finding> {
+    let form = form(site)?;
+    let answer = put(site, Service::Rocketchat, 3300, form).await?;
+    let both = match (form, &answer) {
+        // Whether the form is the reason shows at once.
+        (Form::Header, Ok((401 | 403, _))) => Some(put(site, Service::Rocketchat, 3300, Form::Both).await?),
+        _ => None,
+    };
+    Ok(judge_transaction(answer, both, &site.machine.config.rocketchat))
+}
+
+/// `both` is the answer with the token in both places, where the homeserver sends it in one and was refused.
+fn judge_transaction(answer: Answer, both: Option<Answer>, rocketchat: &RocketchatConfig) -> Finding {
+    const ID: &str = "bridge.transaction";
+    let refused = |said: &str| Finding::fail(ID, "the bridge", said);
+    match (answer, both) {
+        (Ok((200, _)), _) => Finding::ok(ID, "the bridge", "takes transactions"),
+        (Ok((status, body)), Some(Ok((200, _)))) => {
+            refused("refuses transactions in the form in which this homeserver sends them")
+                .seen(answered(status, &body))
+                .seen("with the token in the query too it takes them")
+                .remedy("homeserver.yaml needs `use_appservice_legacy_authorization: true`, which rcfed writes")
+                .command("sudo rcfed apply")
+                .command("sudo docker restart rcfed-homeserver")
+        }
+        (Ok((status, body)), _) => restart(refused("refuses transactions").seen(answered(status, &body)), rocketchat),
+        (Err(error), _) => restart(refused("does not take transactions").seen(error), rocketchat),
+    }
 }
 
 async fn relay(site: &Site) -> Result<Finding> {
@@ -233,71 +236,90 @@ async fn relay(site: &Site) -> Result<Finding> {
 }
 
 async fn through_relay(site: &Site) -> Result<Finding> {
+    Ok(judge_relay(put(site, Service::Relay, 8080, Form::Header).await?))
+}
+
+fn judge_relay(answer: Answer) -> Finding {
     const ID: &str = "relay.transaction";
-    let restart = |finding: Finding| finding.command("sudo docker restart rcfed-relay");
-    Ok(match put(site, Service::Relay, 8080, Form::Header).await? {
-        Ok((200, _)) => Finding::ok(ID, "the relay", "hands transactions on to the bridge"),
-        Ok((status, body)) => {
-            restart(Finding::fail(ID, "the relay", "does not hand transactions on").seen(seen(status, &body)))
-        }
-        Err(error) => restart(Finding::fail(ID, "the relay", "does not take transactions").seen(error)),
-    })
+    let (said, seen) = match answer {
+        Ok((200, _)) => return Finding::ok(ID, "the relay", "hands transactions on to the bridge"),
+        Ok((status, body)) => ("does not hand transactions on", answered(status, &body)),
+        Err(error) => ("does not take transactions", error),
+    };
+    Finding::fail(ID, "the relay", said).seen(seen).command("sudo docker restart rcfed-relay")
 }
 
 async fn ping(site: &Site) -> Result<Finding> {
-    const ID: &str = "bridge.ping";
     let machine = &site.machine;
     // Ping and check came together, with 6.12.
     if machine.config.rocketchat.existing.is_some()
         && matches!(client(site).await?.look_at_federation(None).await, Err(RestError::NoVerification))
     {
-        return Ok(Finding::ok(ID, "the bridge", "is older than the ping, and Rocket.Chat needs none"));
+        return Ok(judge_ping(None, machine.config.profile));
     }
     let secrets = machine.secrets.get(SecretName::AppserviceId)?.zip(machine.secrets.get(SecretName::AsToken)?);
     let (Some((id, token)), Some(base)) = (secrets, machine.url(Service::Gateway, 8008).await?) else {
-        return Ok(Finding::unknown(ID, "the bridge", "the gateway does not run any more"));
+        return Ok(Finding::unknown("bridge.ping", "the bridge", super::GATEWAY_GONE));
     };
     let url = format!("{base}/_matrix/client/v1/appservice/{}/ping", id.expose());
-    let side = if machine.config.profile == Profile::Dendrite { Service::Relay } else { Service::Homeserver };
+    let answer = machine.host.send(Method::POST, &url, Some(token.expose()), Some(&json!({}))).await;
+    Ok(judge_ping(Some(answer.map_err(|error| error.to_string())), machine.config.profile))
+}
+
+/// No answer is that of a Rocket.Chat without the ping.
+fn judge_ping(answer: Option<Answer>, profile: Profile) -> Finding {
+    const ID: &str = "bridge.ping";
+    let side = if profile == Profile::Dendrite { Service::Relay } else { Service::Homeserver };
     let finding = |said: &str| {
         Finding::fail(ID, "the bridge", said)
             .command("sudo rcfed apply")
             .command(format!("sudo docker restart {}", side.container()))
     };
-    Ok(match machine.host.send(Method::POST, &url, Some(token.expose()), Some(&json!({}))).await {
-        Ok((200, _)) => Finding::ok(ID, "the bridge", "answers the ping that Rocket.Chat sends through its homeserver"),
-        Ok((status, body)) => {
+    match answer {
+        None => Finding::ok(ID, "the bridge", "is older than the ping, and Rocket.Chat needs none"),
+        Some(Ok((200, _))) => {
+            Finding::ok(ID, "the bridge", "answers the ping that Rocket.Chat sends through its homeserver")
+        }
+        Some(Ok((status, body))) => {
             let said = match serde_json::from_str::<Value>(&body).unwrap_or_default()["errcode"].as_str() {
                 Some("M_BAD_STATUS") => {
                     "refuses the ping, so the homeserver works with another hs_token than Rocket.Chat"
                 }
-                Some("M_FORBIDDEN" | "M_UNKNOWN_TOKEN") => "cannot be pinged: id or as_token is another one there",
+                Some("M_FORBIDDEN" | "M_UNKNOWN_TOKEN") => {
+                    "cannot be pinged: its homeserver's side has another id or as_token"
+                }
                 Some("M_CONNECTION_FAILED" | "M_CONNECTION_TIMEOUT") => "is not reached from the homeserver's side",
                 _ => "does not answer the ping that Rocket.Chat sends through its homeserver",
             };
-            finding(said).seen(seen(status, &body))
+            finding(said).seen(answered(status, &body))
         }
-        Err(error) => finding("does not answer the ping").seen(error.to_string()),
-    })
+        Some(Err(error)) => finding("does not answer the ping").seen(error),
+    }
 }
 
 async fn verdict(site: &Site) -> Result<Finding> {
+    let config = &site.machine.config;
+    let verdict = client(site).await?.look_at_federation(config.rocketchat.federation_tester.as_ref()).await;
+    Ok(judge_verdict(verdict, &config.rocketchat, config.names.apex))
+}
+
+fn judge_verdict(verdict: Result<Verdict, RestError>, rocketchat: &RocketchatConfig, apex: Apex) -> Finding {
     const ID: &str = "rocketchat.verdict";
-    let rocketchat = &site.machine.config.rocketchat;
-    let verdict = match client(site).await?.look_at_federation(rocketchat.federation_tester.as_ref()).await {
+    let verdict = match verdict {
         Ok(verdict) => verdict,
         // Older than 6.12, it asks nobody before it federates.
-        Err(RestError::NoVerification) if site.machine.config.rocketchat.existing.is_some() => {
-            return Ok(Finding::ok(ID, "Rocket.Chat", "is older than its own check of federation, and needs none"));
+        Err(RestError::NoVerification) if rocketchat.existing.is_some() => {
+            return Finding::ok(ID, "Rocket.Chat", "is older than its own check of federation, and needs none");
         }
         Err(error @ RestError::NoVerification) => {
-            let finding = Finding::fail(ID, "Rocket.Chat", error.to_string());
-            return Ok(finding.remedy(error.hint().unwrap_or_default()));
+            let said = "has no check of its federation: it is older than 6.12 or newer than 7.10";
+            return Finding::fail(ID, "Rocket.Chat", said).remedy(error.hint().unwrap_or_default());
         }
-        Err(error) => return Ok(Finding::unknown(ID, "Rocket.Chat", Error::from(error).message())),
+        Err(error) => return Finding::unknown(ID, "Rocket.Chat", Error::from(error).message()),
     };
     let hint = verdict.hint().unwrap_or_default().to_owned();
-    Ok(match (&verdict.ping, &verdict.reachability) {
+    let fault = |problem: &Problem| format!("finds fault with its federation: {}", problem.text);
+    match (&verdict.ping, &verdict.reachability) {
         (Ok(_), Ok(())) if verdict.valid && rocketchat.certifies_itself() => {
             Finding::info(ID, "Rocket.Chat", "says that it federates, by the word of this server's own relay alone")
         }
@@ -309,11 +331,13 @@ async fn verdict(site: &Site) -> Result<Finding> {
         )
         .command("sudo rcfed apply"),
         // What the other web site on the federated domain answers is for its owner to change.
-        (Ok(_), Err(problem)) if site.machine.config.names.apex == Apex::Elsewhere => {
-            Finding::warn(ID, "Rocket.Chat", problem.text.clone()).remedy(hint)
+        (Ok(_), Err(problem)) if apex == Apex::Elsewhere => {
+            Finding::warn(ID, "Rocket.Chat", fault(problem)).remedy(hint)
         }
-        (Err(problem), _) | (Ok(_), Err(problem)) => {
-            Finding::fail(ID, "Rocket.Chat", problem.text.clone()).remedy(hint)
-        }
-    })
+        (Err(problem), _) | (Ok(_), Err(problem)) => Finding::fail(ID, "Rocket.Chat", fault(problem)).remedy(hint),
+    }
 }
+
+#[cfg(test)]
+#[path = "bridge_tests.rs"]
+mod tests;

@@ -157,16 +157,12 @@ fn with_failure(finding: Finding, failure: Option<&Failure>, now: Timestamp) -> 
 }
 
 async fn served(site: &Site) -> Result<Finding> {
-    const ID: &str = "certificate.served";
     let machine = &site.machine;
     let pair = Store::new(machine.path(layout::CERTIFICATE)).load()?;
     let wanted = pair.and_then(|pair| CertificateDer::from_pem_slice(pair.fullchain_pem.as_bytes()).ok());
-    let (whose, words) = match machine.config.proxy {
-        Proxy::Host => ("nginx", "this machine's nginx"),
-        _ => ("gateway", "the gateway"),
-    };
+    let (whose, _) = shows(machine.config.proxy);
     let (Some(wanted), Some(address)) = (wanted, shown_at(machine).await?) else {
-        return Ok(Finding::unknown(ID, whose, "there is nothing to compare"));
+        return Ok(Finding::unknown("certificate.served", whose, "there is nothing to compare"));
     };
     let names = machine.config.names.served();
     let looks = names.iter().map(|name| served_certificate(&address, name.as_str()));
@@ -177,134 +173,84 @@ async fn served(site: &Site) -> Result<Finding> {
     };
     let (silent, other) =
         (wrong(|_, leaf| leaf.is_none()), wrong(|wanted, leaf| leaf.is_some_and(|leaf| leaf != wanted)));
-    Ok(match (silent.as_str(), other.as_str()) {
+    Ok(judge_served(machine.config.proxy, &silent, &other))
+}
+
+/// Who shows it, as a subject and in a sentence.
+fn shows(proxy: Proxy) -> (&'static str, &'static str) {
+    match proxy {
+        Proxy::Host => ("nginx", "this machine's nginx"),
+        _ => ("gateway", "the gateway"),
+    }
+}
+
+/// By the names without a certificate and those with another one.
+fn judge_served(proxy: Proxy, silent: &str, other: &str) -> Finding {
+    const ID: &str = "certificate.served";
+    let (whose, words) = shows(proxy);
+    let fail = |names: &str, shown: &str| {
+        let be = if names.contains(',') { "are" } else { "is" };
+        Finding::fail(ID, names, format!("{be} served by {words}, which shows {shown}")).command("sudo rcfed apply")
+    };
+    match (silent, other) {
         ("", "") => Finding::ok(ID, whose, "shows the certificate on disk"),
-        ("", names) => Finding::fail(ID, names, format!("{words} shows another certificate than the one on disk"))
-            .command("sudo rcfed apply"),
-        (names, _) => {
-            Finding::fail(ID, names, format!("{words} shows no certificate at all")).command("sudo rcfed apply")
-        }
-    })
+        ("", names) => fail(names, "another certificate than the one on disk"),
+        (names, _) => fail(names, "no certificate at all"),
+    }
 }
 
 async fn renewal(site: &Site) -> Result<Finding> {
-    const ID: &str = "certificate.renewal";
-    let finding = |state: &str| {
-        Finding::fail(ID, "renewal", format!("nothing renews the certificate: {state}")).command("sudo rcfed apply")
-    };
-    Ok(match Step::Unit.inspect(&site.machine).await? {
-        State::Absent => finding("its timer or cron job is missing"),
-        State::Differs(what) if what.contains("does not run") => finding(&what),
-        State::Differs(what) => Finding::warn(ID, "renewal", format!("is set up otherwise than by this rcfed: {what}"))
-            .command("sudo rcfed apply"),
-        _ => last_run(site).await,
+    Ok(match judge_unit(Step::Unit.inspect(&site.machine).await?) {
+        Some(finding) => finding,
+        None => last_run(site).await,
     })
 }
 
+/// None if it is as it should be.
+fn judge_unit(state: State) -> Option<Finding> {
+    let finding = match state {
+        State::Absent => Finding::fail(RENEWAL, "renewal", "is not set up: its timer or cron job is missing"),
+        State::Differs(what) if what.contains("does not run") => {
+            Finding::fail(RENEWAL, "renewal", format!("does not happen: {what}"))
+        }
+        State::Differs(what) => {
+            Finding::warn(RENEWAL, "renewal", format!("is set up otherwise than by this rcfed: {what}"))
+        }
+        State::Current | State::Foreign(_) => return None,
+    };
+    Some(finding.command("sudo rcfed apply"))
+}
+
+const RENEWAL: &str = "certificate.renewal";
+
 /// How systemd says the last run ended.
 async fn last_run(site: &Site) -> Finding {
-    const ID: &str = "certificate.renewal";
-    let fine = Finding::ok(ID, "renewal", "looks twice a day whether the certificate is due");
     if !site.machine.path("/run/systemd/system").is_dir() {
-        return fine;
+        return ended("");
     }
     let words = ["show", "rcfed-renew.service", "--property=Result", "--value"];
     let run = tokio::process::Command::new("systemctl").args(words).output();
     match tokio::time::timeout(Duration::from_secs(5), run).await {
-        Ok(Ok(output)) => ended(String::from_utf8_lossy(&output.stdout).trim()).unwrap_or(fine),
-        Ok(Err(error)) => Finding::unknown(ID, "renewal", format!("systemctl cannot be run: {error}")),
-        Err(_) => Finding::unknown(ID, "renewal", "systemctl gave no answer within 5 s"),
+        Ok(Ok(output)) => ended(String::from_utf8_lossy(&output.stdout).trim()),
+        Ok(Err(error)) => not_told(&format!("systemctl cannot be run: {error}")),
+        Err(_) => not_told("systemctl gave no answer within 5 s"),
     }
 }
 
-/// What systemd's word for the end of the last run means; none if it ended well, or never was.
-fn ended(result: &str) -> Option<Finding> {
+fn not_told(why: &str) -> Finding {
+    Finding::unknown(RENEWAL, "renewal", format!("how its last run ended is not known: {why}"))
+}
+
+/// What systemd's word for the end of the last run means; empty if there never was one.
+fn ended(result: &str) -> Finding {
     match result {
-        "success" | "" => None,
-        result => Some(
-            Finding::warn("certificate.renewal", "renewal", "is set up, but its last run failed")
-                .seen(format!("systemd: {result}"))
-                .command("sudo journalctl -u rcfed-renew.service -n 30"),
-        ),
+        "success" | "" => Finding::ok(RENEWAL, "renewal", "looks twice a day whether the certificate is due"),
+        result => Finding::warn(RENEWAL, "renewal", "is set up, but its last run failed")
+            .seen(format!("systemd: {result}"))
+            .command("sudo journalctl -u rcfed-renew.service -n 30"),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_last_run_is_told_by_the_word_of_systemd() {
-        assert_eq!((ended("success"), ended("")), (None, None));
-        for word in ["exit-code", "timeout", "oom-kill", "start-limit-hit"] {
-            let finding = ended(word).unwrap();
-            assert_eq!(
-                (finding.status, finding.evidence),
-                (crate::finding::Status::Warn, vec![format!("systemd: {word}")])
-            );
-            assert_eq!(finding.commands, ["sudo journalctl -u rcfed-renew.service -n 30"]);
-        }
-    }
-
-    #[test]
-    fn a_certificate_is_judged_by_its_names_and_days() {
-        let certificate = Certificate {
-            names: vec!["example.org".into(), "chat.example.org".into()],
-            not_before: "2026-09-01T00:00:00Z".parse().unwrap(),
-            not_after: "2026-11-30T00:00:00Z".parse().unwrap(),
-            serial: String::new(),
-            issuer: String::new(),
-            key_matches: true,
-        };
-        let name = |text| DomainName::parse(text).unwrap();
-        let (own, other) = (name("chat.example.org"), name("matrix.example.org"));
-        let failure = Failure {
-            error: "Let's Encrypt: too many certificates\nfor example.org".into(),
-            count: 3,
-            at: "2026-11-20T10:00:00Z".parse().unwrap(),
-            next: "2026-11-20T11:40:00Z".parse().unwrap(),
-        };
-        let mut lines = Vec::new();
-        let mut tell = |finding: Finding| {
-            let seen: String = finding.evidence.iter().map(|line| format!("\n    {line}")).collect();
-            lines.push(format!(
-                "{}: {} → {}{seen}",
-                finding.status.name(),
-                finding.summary,
-                finding.commands.join(" && ")
-            ));
-        };
-        for now in [
-            "2026-10-01T00:00:00Z",
-            "2026-11-09T00:00:00Z",
-            "2026-11-10T00:00:01Z",
-            "2026-11-29T23:00:00Z",
-            "2026-11-30T00:00:00Z",
-            "2026-08-31T00:00:00Z",
-        ] {
-            tell(judge("pair.pem", &certificate, &[&own], now.parse().unwrap()));
-        }
-        let now = "2026-10-01T00:00:00Z".parse().unwrap();
-        tell(judge("pair.pem", &certificate, &[&own, &other], now));
-        tell(judge("pair.pem", &Certificate { key_matches: false, ..certificate.clone() }, &[&own], now));
-        for now in ["2026-11-20T11:00:00Z", "2026-12-01T00:00:00Z"] {
-            let now = now.parse().unwrap();
-            tell(with_failure(judge("pair.pem", &certificate, &[&own], now), Some(&failure), now));
-        }
-        tell(with_failure(judge("pair.pem", &certificate, &[&own], now), Some(&failure), now));
-        insta::assert_snapshot!(lines.join("\n"));
-    }
-
-    #[test]
-    fn behind_another_proxy_the_file_is_no_failure() {
-        let told = [Proxy::Gateway, Proxy::Host, Proxy::None].map(|proxy| {
-            let finding = for_proxy(Finding::fail("certificate.file", "pair.pem", "expired"), proxy);
-            format!("{proxy:?}: {} {:?}", finding.status.name(), finding.evidence)
-        });
-        insta::assert_snapshot!(told.join("\n"), @r#"
-        Gateway: fail []
-        Host: fail []
-        None: warn ["with proxy = \"none\" it matters only if your proxy uses it"]
-        "#);
-    }
-}
+#[path = "certificate_tests.rs"]
+mod tests;

@@ -12,6 +12,7 @@ use crate::host::docker::{Observed, RunState};
 use crate::layout;
 use crate::preflight::docker;
 use crate::step::{State, Step};
+use crate::topology::NETWORK;
 
 pub(super) const ENGINE: &[Check] = &[
     Check {
@@ -75,16 +76,7 @@ async fn look(site: &Site, id: &'static str, service: Service) -> Result<Finding
         return existing(site, id, name).await;
     }
     let name = service.container();
-    let Some(observed) = machine.observe(service).await? else {
-        return Ok(Finding::fail(id, name, "does not exist").command("sudo rcfed apply"));
-    };
-    if observed.service.as_deref() != Some(service.name()) {
-        return Ok(Finding::fail(id, &name, "was not made by rcfed, and stands in its place")
-            .command(format!("sudo docker stop {name}"))
-            .command(format!("sudo docker rename {name} {name}-foreign"))
-            .command("sudo rcfed apply"));
-    }
-    let (finding, wrong) = state(id, service, &observed);
+    let (finding, wrong) = state(id, service, machine.observe(service).await?.as_ref());
     let finding = if wrong {
         let (_, cause) = machine.why_unwell(service).await?;
         let lines = machine.docker.last_lines(&name, 5).await.unwrap_or_default();
@@ -101,33 +93,49 @@ async fn look(site: &Site, id: &'static str, service: Service) -> Result<Finding
     // What the configuration changed is told by `config.applied`.
     let look = site.look().await.map_err(|why| Error::new(why, ""))?;
     Ok(match look.change(&Step::Container(service).id()) {
-        Some(change) if change.by_hand => Finding::warn(id, name, "runs, but somebody changed it by hand")
-            .seen(&change.why)
-            .command("sudo rcfed apply"),
+        Some(change) if change.by_hand => by_hand(id, &name, &change.why),
         _ => finding,
     })
 }
 
-/// A container that somebody else runs: only whether it does, and whether it is on the network.
-async fn existing(site: &Site, id: &'static str, name: &str) -> Result<Finding, Error> {
-    Ok(match site.machine.docker.foreign(name).await? {
-        None => Finding::fail(id, name, "does not exist").remedy("start it anew where it was made: it is not rcfed's"),
-        Some(found) if !found.running => {
-            Finding::fail(id, name, "does not run").command(format!("sudo docker start {name}"))
-        }
-        // Made anew by its compose file it has lost the connection.
-        Some(_) if Step::Connection.inspect(&site.machine).await? != State::Current => {
-            Finding::fail(id, name, "runs, but is not on the network `rcfed`").command("sudo rcfed apply")
-        }
-        Some(_) => Finding::ok(id, name, "runs"),
-    })
+fn by_hand(id: &'static str, name: &str, why: &str) -> Finding {
+    Finding::warn(id, name, "runs, but somebody changed it by hand").seen(why).command("sudo rcfed apply")
 }
 
+/// A container that somebody else runs: only whether it does, and whether it is on the network.
+async fn existing(site: &Site, id: &'static str, name: &str) -> Result<Finding, Error> {
+    let running = site.machine.docker.foreign(name).await?.map(|found| found.running);
+    let connected = running == Some(true) && Step::Connection.inspect(&site.machine).await? == State::Current;
+    Ok(state_of_existing(id, name, running, connected))
+}
+
+fn state_of_existing(id: &'static str, name: &str, running: Option<bool>, connected: bool) -> Finding {
+    match running {
+        None => Finding::fail(id, name, "does not exist").remedy("start it anew where it was made: it is not rcfed's"),
+        Some(false) => Finding::fail(id, name, "does not run").command(format!("sudo docker start {name}")),
+        // Made anew by its compose file it has lost the connection.
+        Some(true) if !connected => {
+            Finding::fail(id, name, "runs, but is not on the network `rcfed`").command("sudo rcfed apply")
+        }
+        Some(true) => Finding::ok(id, name, "runs"),
+    }
+}
+
+/// Of whatever has a name that rcfed needs.
+const FOREIGN: &str = "was not made by rcfed, and stands in its place";
+
 /// What the engine says of it; `true` if its last lines are worth a look.
-fn state(id: &'static str, service: Service, observed: &Observed) -> (Finding, bool) {
+fn state(id: &'static str, service: Service, observed: Option<&Observed>) -> (Finding, bool) {
     let name = service.container();
     let fail = |what: String| Finding::fail(id, &name, what);
     let apply = |finding: Finding| finding.command("sudo rcfed apply");
+    let Some(observed) = observed else { return (apply(fail("does not exist".into())), false) };
+    if observed.service.as_deref() != Some(service.name()) {
+        let aside = fail(FOREIGN.into())
+            .command(format!("sudo docker stop {name}"))
+            .command(format!("sudo docker rename {name} {name}-foreign"));
+        return (apply(aside), false);
+    }
     match &observed.state {
         RunState::Created => (apply(fail("was never started".into())), false),
         RunState::Exited(_, true) => {
@@ -137,9 +145,9 @@ fn state(id: &'static str, service: Service, observed: &Observed) -> (Finding, b
         RunState::Exited(code, false) => (apply(fail(format!("ended with exit code {code}{}", meaning(*code)))), true),
         RunState::Restarting(code) => {
             let said = format!(
-                "ends again and again with exit code {code}{} ({} restarts)",
+                "ends again and again with exit code {code}{} (restarted {})",
                 meaning(*code),
-                observed.restarts
+                times(observed.restarts)
             );
             (apply(fail(said)), true)
         }
@@ -154,11 +162,15 @@ fn state(id: &'static str, service: Service, observed: &Observed) -> (Finding, b
             true,
         ),
         RunState::Running if observed.restarts > 0 => (
-            Finding::info(id, name, format!("runs; it was restarted {} times since it was made", observed.restarts)),
+            Finding::info(id, name, format!("runs; it was restarted {} since it was made", times(observed.restarts))),
             false,
         ),
         RunState::Running => (Finding::ok(id, name, "runs"), false),
     }
+}
+
+fn times(restarts: i64) -> String {
+    if restarts == 1 { "once".into() } else { format!("{restarts} times") }
 }
 
 fn meaning(code: i64) -> &'static str {
@@ -198,36 +210,48 @@ pub(in super::super) async fn engine_at(root: &Path, socket: &str) -> Finding {
 }
 
 async fn network(site: Arc<Site>) -> Vec<Finding> {
-    let finding = |status, said: &str| Finding::new(status, "docker.network", crate::topology::NETWORK, said);
-    vec![match Step::Network.inspect(&site.machine).await {
+    vec![network_in(Step::Network.inspect(&site.machine).await)]
+}
+
+fn network_in(state: Result<State, Error>) -> Finding {
+    let finding = |status, said: &str| Finding::new(status, "docker.network", NETWORK, said);
+    match state {
         Ok(State::Current) => finding(Status::Ok, "exists"),
-        Ok(State::Foreign(why)) => {
-            finding(Status::Fail, &why).remedy("rename or remove it, then run `sudo rcfed apply`")
-        }
+        Ok(State::Foreign(_)) => finding(Status::Fail, FOREIGN).remedy(format!(
+            "disconnect what is on it (`sudo docker network inspect {NETWORK}` names it), remove it with `sudo docker network rm \
+             {NETWORK}`, then run `sudo rcfed apply`"
+        )),
         Ok(_) => finding(Status::Fail, "does not exist").command("sudo rcfed apply"),
         Err(error) => finding(Status::Unknown, &error.message()),
-    }]
+    }
 }
 
 async fn volumes(site: Arc<Site>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for volume in &site.machine.topology.volumes {
-        let finding = |status, said: &str| Finding::new(status, "docker.volumes", &volume.name, said);
-        findings.push(match Step::Volume(volume.clone()).inspect(&site.machine).await {
-            Ok(State::Current) => finding(Status::Ok, "exists"),
-            Ok(State::Foreign(why)) => finding(Status::Fail, &why).remedy("rename or remove it, then run `sudo rcfed apply`"),
-            Ok(_) => finding(Status::Fail, "is gone, and its data with it").remedy(format!(
-                "restore it from a backup; if there never was anything in it, `sudo rcfed apply` makes an empty one. What rcfed did: {}",
-                layout::RECEIPT
-            )),
-            Err(error) => finding(Status::Unknown, &error.message()),
-        });
+        findings.push(volume_in(&volume.name, Step::Volume(volume.clone()).inspect(&site.machine).await));
     }
     findings
 }
 
+fn volume_in(name: &str, state: Result<State, Error>) -> Finding {
+    let finding = |status, said: &str| Finding::new(status, "docker.volumes", name, said);
+    match state {
+        Ok(State::Current) => finding(Status::Ok, "exists"),
+        Ok(State::Foreign(_)) => finding(Status::Fail, FOREIGN).remedy(format!(
+            "if nobody needs what is in it, remove it with `sudo docker volume rm {name}`, then run `sudo rcfed apply`"
+        )),
+        Ok(_) => finding(Status::Fail, "is gone, and its data with it").remedy(format!(
+            "restore it from a backup; if there never was anything in it, `sudo rcfed apply` makes an empty one. What rcfed did: {}",
+            layout::RECEIPT
+        )),
+        Err(error) => finding(Status::Unknown, &error.message()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::super::report::tests::told;
     use super::*;
 
     #[test]
@@ -256,12 +280,32 @@ mod tests {
             observed(RunState::Running, 0, "unhealthy", on),
             observed(RunState::Running, 2, "healthy", on),
             observed(RunState::Running, 0, "starting", on),
+            observed(RunState::Running, 1, "healthy", on),
         ];
-        let lines = cases.map(|observed| {
-            let (f, _) = state("container.mongodb", Service::Mongodb, &observed);
-            let words = f.remedy.map(|words| format!(" ({words})")).unwrap_or_default();
-            format!("{}: {} {} → {}{words}", f.status.name(), f.subject, f.summary, f.commands.join(" && "))
-        });
-        insta::assert_snapshot!(lines.join("\n"));
+        let foreign = Observed { service: None, ..cases[9].clone() };
+        let cases = cases.iter().chain([&foreign]).map(Some).chain([None]);
+        insta::assert_snapshot!(told(cases.map(|observed| state("container.mongodb", Service::Mongodb, observed).0)));
+    }
+
+    #[test]
+    fn what_is_beside_a_container_in_words() {
+        let existing = |running, connected| state_of_existing("container.rocketchat", "chat", running, connected);
+        let foreign = || Ok(State::Foreign("was not made by rcfed".into()));
+        let error = || Err(Error::new("the engine did not answer", ""));
+        insta::assert_snapshot!(told([
+            by_hand("container.relay", "rcfed-relay", "restart policy"),
+            existing(None, false),
+            existing(Some(false), false),
+            existing(Some(true), false),
+            existing(Some(true), true),
+            network_in(Ok(State::Current)),
+            network_in(foreign()),
+            network_in(Ok(State::Absent)),
+            network_in(error()),
+            volume_in("rcfed-mongodb", Ok(State::Current)),
+            volume_in("rcfed-mongodb", foreign()),
+            volume_in("rcfed-mongodb", Ok(State::Absent)),
+            volume_in("rcfed-mongodb", error()),
+        ]));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::super::Site;
 use super::super::check::{Check, Doc, Place, with_homeserver, with_own_rocketchat};
@@ -111,76 +111,101 @@ fn told(id: &'static str, subject: &str, result: Result<Finding>) -> Finding {
 }
 
 async fn primary(site: &Arc<Site>) -> Result<Finding> {
-    const ID: &str = "mongodb.primary";
     let hello = match site.mongodb().await {
         Ok(hello) => Ok(hello.clone()),
         // Everybody may ask this.
         Err(_) => mongo(&site.machine, None, &json!({"hello": 1})).await?,
     };
+    Ok(judge_primary(hello))
+}
+
+fn judge_primary(hello: Result<Value, String>) -> Finding {
+    let fail = |said: &str| Finding::fail("mongodb.primary", "MongoDB", said);
     let hello = match hello {
         Ok(hello) => hello,
-        Err(said) => {
-            return Ok(Finding::fail(ID, "MongoDB", "does not answer")
-                .seen(said)
-                .command("sudo docker restart rcfed-mongodb"));
-        }
+        Err(said) => return fail("does not answer").seen(said).command("sudo docker restart rcfed-mongodb"),
     };
     if hello["setName"].is_null() {
-        return Ok(Finding::fail(ID, "MongoDB", "has no replica set").command("sudo rcfed apply"));
+        return fail("has no replica set").command("sudo rcfed apply");
     }
     if hello["setName"] != "rs0" {
-        return Ok(Finding::fail(ID, "MongoDB", "has another replica set than `rs0`")
-            .seen(format!("setName: {}", hello["setName"]))
-            .remedy(
-                "it was not made by rcfed: move its volume `rcfed-mongodb` away, or restore a dump into an empty one",
-            ));
+        return fail("has another replica set than `rs0`").seen(format!("setName: {}", hello["setName"])).remedy(
+            "this database was not made by rcfed: keep a copy of the volume `rcfed-mongodb`, remove it with its container, run `sudo rcfed apply`, and \
+             restore a dump into the new one",
+        );
     }
     if hello["isWritablePrimary"] != true {
-        return Ok(Finding::fail(ID, "MongoDB", "is not primary, so nothing can be written")
+        return fail("is not primary, so nothing can be written")
             .seen(format!("members: {}", hello["hosts"]))
-            .command("sudo docker restart rcfed-mongodb"));
+            .command("sudo docker restart rcfed-mongodb");
     }
-    Ok(Finding::ok(ID, "MongoDB", "is the primary of rs0"))
+    Finding::ok("mongodb.primary", "MongoDB", "is the primary of rs0")
 }
 
 async fn mongodb_login(site: &Arc<Site>) -> Result<Finding> {
-    const ID: &str = "mongodb.login";
-    Ok(match site.mongodb().await {
-        Ok(_) => Finding::ok(ID, "MongoDB", "lets Rocket.Chat in"),
-        Err(said) => Finding::fail(ID, "MongoDB", "does not let Rocket.Chat in").seen(said).command("sudo rcfed apply"),
-    })
+    Ok(judge_login("mongodb.login", "MongoDB", "Rocket.Chat", site.mongodb().await.as_ref().err()))
+}
+
+/// Whether `whom` is let in; `Err` is why not.
+fn judge_login(id: &'static str, database: &str, whom: &str, refused: Option<&String>) -> Finding {
+    match refused {
+        None => Finding::ok(id, database, format!("lets {whom} in")),
+        Some(said) => {
+            Finding::fail(id, database, format!("does not let {whom} in")).seen(said).command("sudo rcfed apply")
+        }
+    }
 }
 
 async fn database(site: &Arc<Site>) -> Result<Finding> {
-    const ID: &str = "postgres.database";
     let answer = match site.postgres().await {
         Ok(answer) => Ok(answer.clone()),
         // The database's own user is always let in.
         Err(_) => psql(&site.machine, &["-tAc", COLLATION]).await?,
     };
-    Ok(match answer {
-        Err(said) => {
-            Finding::fail(ID, "PostgreSQL", "does not answer").seen(said).command("sudo docker restart rcfed-postgres")
-        }
-        Ok(answer) => match answer.trim() {
-            "UTF8 C C" => Finding::ok(ID, "PostgreSQL", "has the homeserver's database"),
-            "" => Finding::fail(ID, "PostgreSQL", "has no database `homeserver`").command("sudo rcfed apply"),
-            other => Finding::fail(
-                ID,
-                "PostgreSQL",
-                format!("has the homeserver's database as `{other}`, not as `UTF8 C C`"),
-            )
-            .remedy("dump it, move the volume `rcfed-postgres` away, run `sudo rcfed apply`, and restore the dump"),
-        },
-    })
+    Ok(judge_database(answer))
+}
+
+/// `answer` is encoding, collation and character type.
+fn judge_database(answer: Result<String, String>) -> Finding {
+    let fail = |said: &str| Finding::fail("postgres.database", "PostgreSQL", said);
+    match answer.as_deref().map(str::trim) {
+        Err(said) => fail("does not answer").seen(said).command("sudo docker restart rcfed-postgres"),
+        Ok("UTF8 C C") => Finding::ok("postgres.database", "PostgreSQL", "has the homeserver's database"),
+        Ok("") => fail("has no database `homeserver`").command("sudo rcfed apply"),
+        Ok(other) => fail(&format!("has the homeserver's database as `{other}`, not as `UTF8 C C`")).remedy(
+            "dump it, remove container and volume `rcfed-postgres`, run `sudo rcfed apply`, and restore the dump",
+        ),
+    }
 }
 
 async fn postgres_login(site: &Arc<Site>) -> Result<Finding> {
-    const ID: &str = "postgres.login";
-    Ok(match site.postgres().await {
-        Ok(_) => Finding::ok(ID, "PostgreSQL", "lets the homeserver in"),
-        Err(said) => {
-            Finding::fail(ID, "PostgreSQL", "does not let the homeserver in").seen(said).command("sudo rcfed apply")
-        }
-    })
+    Ok(judge_login("postgres.login", "PostgreSQL", "the homeserver", site.postgres().await.as_ref().err()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::report::tests::told;
+    use super::*;
+
+    #[test]
+    fn databases_in_words() {
+        let silent = "connection refused".to_owned();
+        let set = |name: &str, primary: bool| {
+            judge_primary(Ok(json!({"setName": name, "isWritablePrimary": primary, "hosts": ["mongodb:27017"]})))
+        };
+        insta::assert_snapshot!(told([
+            set("rs0", true),
+            set("rs0", false),
+            set("rs1", true),
+            judge_primary(Ok(json!({}))),
+            judge_primary(Err(silent.clone())),
+            judge_login("mongodb.login", "MongoDB", "Rocket.Chat", None),
+            judge_login("mongodb.login", "MongoDB", "Rocket.Chat", Some(&"Authentication failed".to_owned())),
+            judge_database(Ok("UTF8 C C\n".into())),
+            judge_database(Ok("UTF8 C.utf8 C.utf8\n".into())),
+            judge_database(Ok("\n".into())),
+            judge_database(Err(silent)),
+            judge_login("postgres.login", "PostgreSQL", "the homeserver", None),
+        ]));
+    }
 }

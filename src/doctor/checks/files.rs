@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::super::Site;
 use super::super::check::{Check, Doc, Place, always};
 use crate::compat;
-use crate::config::Service;
+use crate::config::{Config, Service};
 use crate::finding::Finding;
 use crate::layout;
 use crate::step::Step;
@@ -48,7 +48,12 @@ pub(super) const CHECKS: &[Check] = &[
         applies: always,
         needs: &[],
         limit: 5,
-        run: |site| Box::pin(supported(site)),
+        run: |site| {
+            Box::pin(async move {
+                let today = jiff::Timestamp::now().strftime("%Y-%m-%d").to_string();
+                supported(&site.machine.config, &today)
+            })
+        },
         doc: Doc {
             what: "The versions in use against those that are known to work together, and their ends of life.",
             why: "Rocket.Chat's bridge exists up to 7.10 only, whose support ended on 2026-07-10: no security fixes, and the official mobile apps refuse it.",
@@ -71,14 +76,19 @@ async fn secrets(site: Arc<Site>) -> Vec<Finding> {
             Err(error) => return vec![Finding::unknown("files.secrets", layout::SECRETS, error.to_string())],
         }
     }
+    without(&missing)
+}
+
+/// By the names of the secrets that have no file.
+fn without(missing: &[&str]) -> Vec<Finding> {
     if missing.is_empty() {
         return vec![Finding::ok("files.secrets", layout::SECRETS, "every secret is there")];
     }
-    let finding = |name: &str| {
+    let finding = |name: &&str| {
         Finding::fail("files.secrets", format!("{}/{name}", layout::SECRETS), "is missing")
             .remedy("put it back from a backup before `sudo rcfed apply` makes another one")
     };
-    missing.into_iter().map(finding).collect()
+    missing.iter().map(finding).collect()
 }
 
 async fn content(site: Arc<Site>) -> Vec<Finding> {
@@ -96,21 +106,26 @@ async fn content(site: Arc<Site>) -> Vec<Finding> {
     for (subject, step) in ours.chain(sites) {
         // What the configuration changed is told by `config.applied`.
         let Some(change) = look.change(&step.id()).filter(|change| change.by_hand) else { continue };
-        findings.push(match change.why.as_str() {
-            "" => Finding::warn(ID, subject, "is missing").command("sudo rcfed apply"),
-            why => Finding::warn(ID, subject, format!("is not as rcfed wrote it: {why}")).command("sudo rcfed apply"),
-        });
+        findings.push(by_hand(&subject, &change.why));
     }
     if findings.is_empty() {
-        let count = topology.files.len() + topology.directories.len() + topology.sites.len();
-        let said = format!("none of {count} files and directories was changed by hand");
-        findings.push(Finding::ok(ID, layout::STATE, said));
+        findings.push(untouched(topology.files.len() + topology.directories.len() + topology.sites.len()));
     }
     findings
 }
 
-async fn supported(site: Arc<Site>) -> Vec<Finding> {
-    let config = &site.machine.config;
+/// `why` is empty for what is gone.
+fn by_hand(path: &str, why: &str) -> Finding {
+    let said = if why.is_empty() { "is missing".to_owned() } else { format!("is not as rcfed wrote it: {why}") };
+    Finding::warn("files.content", path, said).command("sudo rcfed apply")
+}
+
+fn untouched(count: usize) -> Finding {
+    let said = format!("none of {count} files and directories was changed by hand");
+    Finding::ok("files.content", layout::STATE, said)
+}
+
+fn supported(config: &Config, today: &str) -> Vec<Finding> {
     let mut findings: Vec<Finding> = config
         .images
         .iter()
@@ -129,10 +144,9 @@ async fn supported(site: Arc<Site>) -> Vec<Finding> {
     findings.extend(
         compat::end_of_life(config.profile).map(|end| Finding::info("images.supported", "rocketchat", end.to_string())),
     );
-    let today = jiff::Timestamp::now().strftime("%Y-%m-%d").to_string();
     findings.extend([Service::Mongodb, Service::Postgres].into_iter().filter_map(|service| {
         let end = compat::end_of_database(service, &compat::version(config, service)?)?;
-        (today.as_str() >= end.date).then(|| Finding::info("images.supported", service.name(), end.to_string()))
+        (today >= end.date).then(|| Finding::info("images.supported", service.name(), end.to_string()))
     }));
     if findings.is_empty() {
         findings.push(Finding::ok(
@@ -142,4 +156,30 @@ async fn supported(site: Arc<Site>) -> Vec<Finding> {
         ));
     }
     findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::report::tests::told;
+    use super::super::tests::config;
+    use super::*;
+
+    #[test]
+    fn files_in_words() {
+        let mut findings = without(&[]);
+        findings.extend(without(&["signing_key", "mongo_admin"]));
+        findings.extend([by_hand("/var/lib/rcfed/services/relay/relay.toml", ""), untouched(31)]);
+        findings.push(by_hand("/var/lib/rcfed/services/relay/relay.toml", "its content was changed"));
+        insta::assert_snapshot!(told(findings));
+    }
+
+    #[test]
+    fn versions_in_words() {
+        let native = "profile = \"native\"\n[rocketchat]\nlicense_file = \"/root/license\"";
+        let chosen = "profile = \"dendrite\"\n[images]\nmongodb = \"docker.io/library/mongo:8.0.1\"";
+        let mut findings = supported(&config(native), "2026-11-01");
+        findings.extend(supported(&config(chosen), "2026-11-01"));
+        findings.extend(supported(&config(native), "2035-01-01"));
+        insta::assert_snapshot!(told(findings));
+    }
 }

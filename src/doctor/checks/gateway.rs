@@ -127,7 +127,6 @@ fn told(id: &'static str, result: Result<Finding>) -> Finding {
 }
 
 async fn config(site: &Site) -> Result<Finding> {
-    const ID: &str = "gateway.config";
     let machine = &site.machine;
     let test = ["nginx", "-t", "-q", "-c", "/run/rcfed/nginx.conf"];
     let running = machine.observe(Service::Gateway).await?.is_some_and(|c| c.state == RunState::Running);
@@ -135,7 +134,7 @@ async fn config(site: &Site) -> Result<Finding> {
         machine.docker.exec(&Service::Gateway.container(), &test, Duration::from_secs(8)).await?
     } else {
         let Some(image) = machine.image(Service::Gateway).await? else {
-            return Ok(Finding::unknown(ID, "gateway", "there is no image to try its files with"));
+            return Ok(judge_config(None));
         };
         let mounts = [
             (layout::service(Service::Gateway), layout::MOUNT),
@@ -145,60 +144,112 @@ async fn config(site: &Site) -> Result<Finding> {
         let mounts = mounts.map(|(path, target)| (machine.path(path).to_string_lossy().into_owned(), target));
         machine.docker.run_once("rcfed-doctor", &image.id, &test, &mounts).await?
     };
-    if output.code == 0 {
-        return Ok(Finding::ok(ID, "gateway", "nginx accepts its files"));
+    Ok(judge_config(Some((output.code, &output.stderr))))
+}
+
+/// By the exit code and the words of `nginx -t`; none if it could not be run.
+fn judge_config(tried: Option<(i64, &str)>) -> Finding {
+    const ID: &str = "gateway.config";
+    match tried {
+        None => Finding::unknown(ID, "gateway", "there is no image to try its files with"),
+        Some((0, _)) => Finding::ok(ID, "gateway", "nginx accepts its files"),
+        Some((_, said)) => {
+            let finding =
+                Finding::fail(ID, "gateway", "nginx does not accept its files on disk").command("sudo rcfed apply");
+            let lines = said.lines().map(str::trim).filter(|line| !line.is_empty());
+            lines.take(4).fold(finding, Finding::seen)
+        }
     }
-    let finding = Finding::fail(ID, "gateway", "nginx does not accept its files on disk").command("sudo rcfed apply");
-    Ok(output
-        .stderr
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .take(4)
-        .fold(finding, |f, line| f.seen(line.trim())))
 }
 
 async fn loaded(site: &Site) -> Result<Finding> {
-    const ID: &str = "gateway.loaded";
     let machine = &site.machine;
-    let (http, https) = (reload::loaded(machine, Part::Http).await?, reload::loaded(machine, Part::Https).await?);
-    Ok(match (&http, &https) {
-        (None, _) => {
+    let both = [Part::Http, Part::Https];
+    let loaded = [reload::loaded(machine, both[0]).await?, reload::loaded(machine, both[1]).await?];
+    Ok(judge_loaded(loaded.each_ref().map(Option::is_some), loaded == both.map(|part| reload::wanted(machine, part))))
+}
+
+/// Which halves answer, the one without TLS first, and whether both work with what is wanted.
+fn judge_loaded(answers: [bool; 2], wanted: bool) -> Finding {
+    const ID: &str = "gateway.loaded";
+    match (answers, wanted) {
+        ([false, _], _) => {
             Finding::fail(ID, "gateway", "runs, but does not answer").command("sudo docker restart rcfed-gateway")
         }
-        (_, None) => Finding::fail(ID, "gateway", "works without the half that answers people and servers")
+        ([_, false], _) => Finding::fail(ID, "gateway", "works without the half that answers people and servers")
             .command("sudo rcfed apply"),
-        _ if http == reload::wanted(machine, Part::Http) && https == reload::wanted(machine, Part::Https) => {
-            Finding::ok(ID, "gateway", "works with the configuration on disk")
-        }
-        _ => Finding::warn(ID, "gateway", "works with another configuration than the present one")
+        (_, true) => Finding::ok(ID, "gateway", "works with the configuration on disk"),
+        (_, false) => Finding::warn(ID, "gateway", "works with another configuration than the present one")
             .command("sudo rcfed apply"),
-    })
+    }
 }
 
 async fn matrix(site: &Site) -> Result<Finding> {
+    Ok(judge_matrix(site.ask(Service::Gateway, 8008, "/_matrix/client/versions").await?))
+}
+
+fn judge_matrix(answer: Result<(u16, String), String>) -> Finding {
     const ID: &str = "gateway.matrix";
-    Ok(match site.ask(Service::Gateway, 8008, "/_matrix/client/versions").await? {
-        Ok((200, _)) => Finding::ok(ID, "http://gateway:8008", "leads to the homeserver"),
-        Ok((status, _)) => Finding::fail(ID, "http://gateway:8008", "does not lead to the homeserver")
-            .seen(format!("status {status} to /_matrix/client/versions"))
-            .command("sudo docker restart rcfed-gateway"),
-        Err(error) => Finding::fail(ID, "http://gateway:8008", "does not lead to the homeserver")
-            .seen(error)
-            .command("sudo docker restart rcfed-gateway"),
-    })
+    const HERE: &str = "http://gateway:8008";
+    let seen = match answer {
+        Ok((200, _)) => return Finding::ok(ID, HERE, "leads to the homeserver"),
+        Ok((status, _)) => format!("status {status} to /_matrix/client/versions"),
+        Err(error) => error,
+    };
+    Finding::fail(ID, HERE, "does not lead to the homeserver").seen(seen).command("sudo docker restart rcfed-gateway")
 }
 
 /// A GET through port 443, whatever the certificate: that is another check's.
 async fn route(site: &Site, id: &'static str, name: &str, path: &str, holds: &str) -> Result<Finding> {
     let Some(base) = site.machine.url(Service::Gateway, 443).await? else {
-        return Ok(Finding::unknown(id, name, "the gateway does not run any more"));
+        return Ok(Finding::unknown(id, name, super::GATEWAY_GONE));
     };
-    let finding = Finding::fail(id, name, "is not reached through the gateway")
+    let answer = tls::get(base.trim_start_matches("http://"), name, path).await;
+    let right = answer.as_ref().is_some_and(|(status, body)| *status == 200 && body.contains(holds));
+    Ok(judge_route(id, name, path, answer.map(|(status, _)| status), right))
+}
+
+fn judge_route(id: &'static str, name: &str, path: &str, status: Option<u16>, right: bool) -> Finding {
+    if right {
+        return Finding::ok(id, name, "is reached through the gateway");
+    }
+    let said = match status {
+        Some(200) => "something else answers".to_owned(),
+        Some(status) => format!("status {status}"),
+        None => "no answer".to_owned(),
+    };
+    Finding::fail(id, name, "is not reached through the gateway")
+        .seen(format!("{said} to https://{name}{path}"))
         .command("sudo rcfed apply")
-        .command("sudo docker restart rcfed-gateway");
-    Ok(match tls::get(base.trim_start_matches("http://"), name, path).await {
-        Some((200, body)) if body.contains(holds) => Finding::ok(id, name, "is reached through the gateway"),
-        Some((status, _)) => finding.seen(format!("status {status} to https://{name}{path}")),
-        None => finding.seen(format!("no answer to https://{name}{path}")),
-    })
+        .command("sudo docker restart rcfed-gateway")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::report::tests::told;
+    use super::*;
+
+    #[test]
+    fn the_gateway_in_words() {
+        let route = |status, right| judge_route("gateway.chat", "chat.example.org", "/api/info", status, right);
+        let refused =
+            "nginx: [emerg] unknown directive \"nonsense\" in /run/rcfed/http.conf:9\n\n  nginx: test failed\n";
+        insta::assert_snapshot!(told([
+            judge_config(None),
+            judge_config(Some((0, ""))),
+            judge_config(Some((1, refused))),
+            judge_loaded([false, false], false),
+            judge_loaded([true, false], false),
+            judge_loaded([true, true], false),
+            judge_loaded([true, true], true),
+            judge_matrix(Ok((200, "{}".into()))),
+            judge_matrix(Ok((502, String::new()))),
+            judge_matrix(Err("connection refused".into())),
+            route(Some(200), true),
+            route(Some(200), false),
+            route(Some(502), false),
+            route(None, false),
+            Finding::unknown("gateway.chat", "chat.example.org", super::super::GATEWAY_GONE),
+        ]));
+    }
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::super::Site;
 use super::super::check::{Check, Doc, Place, always};
+use super::within;
 use crate::finding::Finding;
 use crate::host::facts;
 use crate::layout;
@@ -29,6 +30,7 @@ pub(super) const CHECKS: &[Check] = &[Check {
 }];
 
 const ID: &str = "disk.growth";
+const UNMEASURED: &str = "the sizes could not be measured";
 
 async fn growth(site: Arc<Site>) -> Vec<Finding> {
     let root = match site.machine.docker.root_directory().await {
@@ -49,26 +51,11 @@ async fn growth(site: Arc<Site>) -> Vec<Finding> {
     places.push((layout::DUMPS.into(), vec![site.machine.path(layout::DUMPS)]));
     let measured = tokio::task::spawn_blocking(move || measure(places)).await;
     let Ok((sizes, whole)) = measured else {
-        return vec![Finding::unknown(ID, layout::STATE, "the sizes could not be measured")];
+        return vec![Finding::unknown(ID, layout::STATE, UNMEASURED)];
     };
-    let mut findings = Vec::new();
-    if let Ok(free) = facts::free_space(&root) {
-        for (name, size) in &sizes {
-            // A part of a size says nothing of how it grows.
-            let days = if whole { site.past.days_by(name, jiff::Timestamp::now(), *size, free) } else { None };
-            if let Some(days @ ..30) = days {
-                let said = format!("is {} MB and grows: alone it fills the disk in {days} days", size / MB);
-                findings.push(Finding::warn(ID, name, said).remedy(advice(name)));
-            }
-        }
-    }
-    if findings.is_empty() {
-        let least = if whole { "" } else { "at least " };
-        let each = sizes.iter().map(|(name, size)| format!("{name}: {} MB", size / MB));
-        let total = sizes.values().sum::<u64>() / MB;
-        let finding = Finding::ok(ID, layout::STATE, format!("data, logs and dumps are {least}{total} MB"));
-        findings.push(each.fold(finding, Finding::seen));
-    }
+    let free = facts::free_space(&root).ok();
+    let days = |name: &str, size| site.past.days_by(name, jiff::Timestamp::now(), size, free?);
+    let findings = judge(&sizes, whole, days);
     if whole {
         let _ = site.sizes.set(sizes);
     }
@@ -76,6 +63,25 @@ async fn growth(site: Arc<Site>) -> Vec<Finding> {
 }
 
 const MB: u64 = 1_000_000;
+
+/// `days` tells in how many a place alone fills the disk, if that can be told.
+fn judge(sizes: &BTreeMap<String, u64>, whole: bool, days: impl Fn(&str, u64) -> Option<u64>) -> Vec<Finding> {
+    // A part of a size says nothing of how it grows.
+    let soon = sizes.iter().filter(|_| whole).filter_map(|(name, size)| {
+        let days = days(name, *size).filter(|days| *days < 30)?;
+        let said = format!("grew to {} MB, and that alone fills the disk {}", size / MB, within(days));
+        Some(Finding::warn(ID, name, said).remedy(advice(name)))
+    });
+    let findings: Vec<Finding> = soon.collect();
+    if !findings.is_empty() {
+        return findings;
+    }
+    let least = if whole { "" } else { "at least " };
+    let each = sizes.iter().map(|(name, size)| format!("{name}: {} MB", size / MB));
+    let total = sizes.values().sum::<u64>() / MB;
+    let finding = Finding::ok(ID, layout::STATE, format!("data, logs and dumps are {least}{total} MB"));
+    vec![each.fold(finding, Finding::seen)]
+}
 
 fn advice(name: &str) -> &'static str {
     match name {
@@ -126,7 +132,21 @@ fn below(path: &Path, end: Instant, whole: &mut bool) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::report::tests::told;
     use super::*;
+
+    #[test]
+    fn growth_in_words() {
+        let names = ["logs of the containers", "volume rcfed-homeserver", "volume rcfed-mongodb", layout::DUMPS];
+        let sizes: BTreeMap<String, u64> =
+            names.iter().zip(1..).map(|(name, at)| ((*name).into(), at * 900 * MB)).collect();
+        let mut findings = vec![Finding::unknown(ID, layout::STATE, UNMEASURED)];
+        findings.extend(judge(&sizes, true, |_, size| Some(30 - u64::from(size > 900 * MB))));
+        findings.extend(judge(&sizes, true, |name, _| (name == names[0]).then_some(1)));
+        findings.extend(judge(&sizes, true, |_, _| None));
+        findings.extend(judge(&sizes, false, |_, _| Some(1)));
+        insta::assert_snapshot!(told(findings));
+    }
 
     #[test]
     fn everything_below_counts_and_links_lead_nowhere() {

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::super::Site;
 use super::super::check::{Check, Doc, Place, with_homeserver};
+use super::super::{Site, answered};
 use super::containers::container;
 use crate::config::{Profile, Service};
 use crate::error::{Error, Result};
@@ -93,6 +93,11 @@ pub(super) const CHECKS: &[Check] = &[
     },
 ];
 
+/// Status and body, or why there is none.
+type Answer = Result<(u16, String), String>;
+
+const RESTART: &str = "sudo docker restart rcfed-homeserver";
+
 fn told(id: &'static str, result: Result<Finding>) -> Finding {
     result.unwrap_or_else(|error| Finding::unknown(id, "homeserver", error.message()))
 }
@@ -102,7 +107,6 @@ fn unknown(id: &'static str, error: &Error) -> Vec<Finding> {
 }
 
 fn registration(site: &Site) -> Result<Vec<Finding>> {
-    const ID: &str = "tokens.registration";
     let machine = &site.machine;
     let mut findings = Vec::new();
     let files = machine
@@ -112,31 +116,34 @@ fn registration(site: &Site) -> Result<Vec<Finding>> {
         .filter(|file| file.path.ends_with("registration.yaml") || file.path.ends_with("relay.toml"));
     for file in files {
         let subject = file.path.display().to_string();
-        let repair = |finding: Finding| {
-            finding.command("sudo rcfed apply").command(format!("sudo docker restart {}", file.service.container()))
-        };
-        let Some(there) = fs::read_text(&machine.path(&file.path))? else {
-            findings.push(repair(Finding::fail(ID, subject, "is missing")));
-            continue;
-        };
+        let there = fs::read_text(&machine.path(&file.path))?;
         let wanted = crate::step::file::resolved(machine, file)?;
-        let (Some(there), Some(wanted)) = (fields(&subject, &there), fields(&subject, wanted.expose())) else {
-            findings.push(repair(Finding::fail(ID, subject, "cannot be read as what it is")));
-            continue;
-        };
-        // Values may be secret: only their names are told.
-        let different: Vec<&str> =
-            ["id", "appservice_id", "as_token", "hs_token", "url", "bridge_url", "homeserver_url", "sender_localpart"]
-                .into_iter()
-                .filter(|name| there.get(*name) != wanted.get(*name))
-                .collect();
-        findings.push(if different.is_empty() {
-            Finding::ok(ID, subject, "has the id and the tokens of this deployment")
-        } else {
-            repair(Finding::fail(ID, subject, format!("has not the {} of this deployment", different.join(", "))))
-        });
+        findings.push(judge_registration(&subject, file.service, there.as_deref(), wanted.expose()));
     }
     Ok(findings)
+}
+
+fn judge_registration(path: &str, service: Service, there: Option<&str>, wanted: &str) -> Finding {
+    const ID: &str = "tokens.registration";
+    let fail = |said: &str| {
+        Finding::fail(ID, path, said)
+            .command("sudo rcfed apply")
+            .command(format!("sudo docker restart {}", service.container()))
+    };
+    let Some(there) = there else { return fail("is missing") };
+    let (Some(there), Some(wanted)) = (fields(path, there), fields(path, wanted)) else {
+        return fail("cannot be read as what it is");
+    };
+    // Values may be secret: only their names are told.
+    let different: Vec<&str> =
+        ["id", "appservice_id", "as_token", "hs_token", "url", "bridge_url", "homeserver_url", "sender_localpart"]
+            .into_iter()
+            .filter(|name| there.get(*name) != wanted.get(*name))
+            .collect();
+    match different.as_slice() {
+        [] => Finding::ok(ID, path, "has the id and the tokens of this deployment"),
+        _ => fail(&format!("does not have the {} of this deployment", different.join(", "))),
+    }
 }
 
 fn fields(path: &str, text: &str) -> Option<Value> {
@@ -151,16 +158,23 @@ async fn up(site: &Site) -> Result<Finding> {
         Profile::Dendrite => "/_dendrite/monitor/health",
         _ => "/health",
     };
-    if let (Ok((200, _)), Ok((status @ 500.., body))) = (&answer, site.ask(Service::Homeserver, 8008, health).await?) {
-        let seen = format!("status {status} to {health}: {}", body.chars().take(160).collect::<String>());
-        return Ok(Finding::fail(ID, "homeserver", "answers, but says itself that it is not well")
-            .seen(seen)
-            .command("sudo docker restart rcfed-homeserver"));
-    }
+    let own = site.ask(Service::Homeserver, 8008, health).await?;
     Ok(match answer {
-        Ok((200, _)) => Finding::ok(ID, "homeserver", "answers"),
+        Ok((200, _)) => judge_health(health, own),
         other => site.silent(ID, Service::Homeserver, other).await?,
     })
+}
+
+/// By its answer at its own health address, which nobody else needs.
+fn judge_health(path: &str, own: Answer) -> Finding {
+    match own {
+        Ok((status @ 500.., body)) => {
+            Finding::fail("homeserver.up", "homeserver", "answers, but says itself that it is not well")
+                .seen(format!("{path}: {}", answered(status, &body)))
+                .command(RESTART)
+        }
+        _ => Finding::ok("homeserver.up", "homeserver", "answers"),
+    }
 }
 
 async fn key(site: &Site) -> Result<Finding> {
@@ -168,85 +182,78 @@ async fn key(site: &Site) -> Result<Finding> {
     let machine = &site.machine;
     let name = machine.config.names.federated.as_str();
     let secrets = machine.secrets.get(SecretName::SigningKey)?.zip(machine.secrets.get(SecretName::SigningKeyId)?);
-    let Some((seed, id)) = secrets else { return Ok(Finding::unknown(ID, name, "there is no signing key on disk")) };
+    let Some((seed, id)) = secrets else { return Ok(Finding::unknown(ID, name, NO_KEY)) };
     let key = SigningKey::from_secrets(seed, id)?;
     let answer = site.ask(Service::Homeserver, 8008, "/_matrix/key/v2/server").await?;
     let body: Value = match answer {
         Ok((200, body)) => serde_json::from_str(&body).unwrap_or_default(),
         other => return site.silent(ID, Service::Homeserver, other).await,
     };
+    Ok(judge_keys(name, &key.key_id(), &key.public_key()?, &body, jiff::Timestamp::now()))
+}
+
+const NO_KEY: &str = "there is no signing key on disk";
+
+/// What the homeserver publishes, against the key that is kept.
+fn judge_keys(name: &str, id: &str, public: &str, body: &Value, now: jiff::Timestamp) -> Finding {
+    let fail = |said: &str| Finding::fail("homeserver.key", name, said);
     let restart = |finding: Finding| {
         finding
             .command("sudo rcfed apply")
-            .command("sudo docker restart rcfed-homeserver")
+            .command(RESTART)
             .cached("other servers may believe the key they saw until its `valid_until_ts`, at most seven days")
     };
     if body["server_name"] != name {
-        return Ok(restart(Finding::fail(ID, name, format!("calls itself {}", body["server_name"]))));
+        return restart(fail(&format!("calls itself {}", body["server_name"])));
     }
-    let served = body["verify_keys"][&key.key_id()]["key"].as_str().unwrap_or_default();
-    if served != key.public_key()? {
+    if body["verify_keys"][id]["key"].as_str().unwrap_or_default() != public {
         let seen = body["verify_keys"].as_object().map(|keys| keys.keys().cloned().collect::<Vec<_>>().join(", "));
-        return Ok(restart(
-            Finding::fail(ID, name, "signs with another key than the one kept on this machine").seen(format!(
-                "kept: {}; published: {}",
-                key.key_id(),
-                seen.unwrap_or_default()
-            )),
-        ));
+        return restart(
+            fail("signs with another key than the one kept on this machine")
+                .seen(format!("kept: {id}; published: {}", seen.unwrap_or_default())),
+        );
     }
     let until = body["valid_until_ts"].as_i64().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
-    if until.is_none_or(|until| until <= jiff::Timestamp::now()) {
-        let finding = Finding::fail(ID, name, "publishes a key that has expired already");
-        return Ok(finding
+    if until.is_none_or(|until| until <= now) {
+        return fail("publishes a key that has expired already")
             .remedy("set the clock right: sudo timedatectl set-ntp true")
-            .command("sudo docker restart rcfed-homeserver"));
+            .command(RESTART);
     }
-    Ok(Finding::ok(ID, name, format!("publishes its key {}", key.key_id())))
+    Finding::ok("homeserver.key", name, format!("publishes its key {id}"))
 }
 
 async fn whoami(site: &Site) -> Result<Finding> {
-    const ID: &str = "homeserver.whoami";
     let machine = &site.machine;
     let wanted = format!("@rocket.cat:{}", machine.config.names.federated);
     let Some(base) = machine.url(Service::Homeserver, 8008).await? else {
-        return Ok(Finding::unknown(ID, "homeserver", "does not run any more"));
+        return Ok(Finding::unknown("homeserver.whoami", "homeserver", "does not run any more"));
     };
     let token = machine.secrets.get(SecretName::AsToken)?;
     let url = format!("{base}/_matrix/client/v3/account/whoami");
-    Ok(match machine.host.get_as(&url, token.as_ref().map(|token| token.expose())).await {
-        Ok((200, body))
-            if serde_json::from_str::<Value>(&body).is_ok_and(|body| body["user_id"] == wanted.as_str()) =>
-        {
+    let answer = machine.host.get_as(&url, token.as_ref().map(|token| token.expose())).await;
+    Ok(judge_whoami(&wanted, answer.map_err(|error| error.to_string())))
+}
+
+fn judge_whoami(wanted: &str, answer: Answer) -> Finding {
+    const ID: &str = "homeserver.whoami";
+    let fail = |said: &str| Finding::fail(ID, "homeserver", said).command(RESTART);
+    match answer {
+        Ok((200, body)) if serde_json::from_str::<Value>(&body).is_ok_and(|body| body["user_id"] == wanted) => {
             Finding::ok(ID, "homeserver", format!("knows the bridge as {wanted}"))
         }
         Ok((status, body)) if !matches!(status, 200 | 401 | 403) => {
-            Finding::fail(ID, "homeserver", "answers with an error when it is asked who the bridge is")
-                .seen(format!("status {status}: {}", body.chars().take(160).collect::<String>()))
-                .command("sudo docker restart rcfed-homeserver")
+            fail("answers with an error when it is asked who the bridge is").seen(answered(status, &body))
         }
-        Ok((status, body)) => Finding::fail(ID, "homeserver", "does not know the bridge by its token")
-            .seen(format!("status {status}: {}", body.chars().take(160).collect::<String>()))
-            .seen(format!(
+        Ok((status, body)) => {
+            fail("does not know the bridge by its token").seen(answered(status, &body)).seen(format!(
                 "{} is right, so the homeserver still works with an older one",
                 layout::service(Service::Homeserver).join("registration.yaml").display()
             ))
-            .command("sudo docker restart rcfed-homeserver"),
-        Err(error) => Finding::fail(ID, "homeserver", "does not answer")
-            .seen(error.to_string())
-            .command("sudo docker restart rcfed-homeserver"),
-    })
+        }
+        Err(error) => fail("does not answer").seen(error),
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn both_forms_of_registration_are_read() {
-        assert_eq!(fields("x/registration.yaml", "id: \"a\"\nhs_token: 'b'\n").unwrap()["hs_token"], "b");
-        assert_eq!(fields("x/relay.toml", "hs_token = \"b\"").unwrap()["hs_token"], "b");
-        assert_eq!(fields("x/registration.yaml", "just words"), None);
-        assert_eq!(fields("x/relay.toml", "hs_token ="), None);
-    }
-}
+#[path = "homeserver_tests.rs"]
+mod tests;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::super::Site;
 use super::super::check::{Check, Doc, Place, always};
+use super::within;
 use crate::finding::Finding;
 use crate::host::facts;
 use crate::layout;
@@ -208,22 +209,21 @@ async fn disk(site: Arc<Site>) -> Vec<Finding> {
     let free = facts::free_space(&state);
     let inodes = facts::free_inodes(&state);
     let days = free.as_ref().ok().and_then(|free| site.past.days_to_full(jiff::Timestamp::now(), *free));
-    vec![or_unknown("machine.disk", free, |free| {
-        let finding = room(free, days);
-        match inodes {
-            Ok(few) if few < 10_000 => {
-                Finding::fail("machine.disk", layout::STATE, format!("only {few} more files fit on the disk"))
-                    .seen("df -i shows it")
-                    .remedy("remove directories with very many small files, or make a new file system")
-            }
-            _ => finding,
-        }
+    vec![or_unknown("machine.disk", free, |free| match inodes {
+        Ok(few @ ..10_000) => crowded(few),
+        _ => room(free, days),
     })]
+}
+
+fn crowded(few: u64) -> Finding {
+    Finding::fail("machine.disk", layout::STATE, format!("is on a disk that takes only {few} more files"))
+        .seen("df -i shows it")
+        .remedy("remove directories with very many small files, or make a new file system")
 }
 
 fn room(free: u64, days: Option<u64>) -> Finding {
     const MB: u64 = 1_000_000;
-    let said = format!("{} MB are free on the disk with {}", free / MB, layout::STATE);
+    let said = format!("is on a disk with {} MB free", free / MB);
     let finding = match (free, days) {
         (..500_000_000, _) => {
             Finding::fail("machine.disk", layout::STATE, format!("{said}; databases stop when it is full"))
@@ -231,7 +231,7 @@ fn room(free: u64, days: Option<u64>) -> Finding {
         (_, Some(days @ ..30)) => Finding::warn(
             "machine.disk",
             layout::STATE,
-            format!("{said}, and at the present rate it is full in {days} days"),
+            format!("{said}, and at the present rate it is full {}", within(days)),
         ),
         (..2_000_000_000, _) => Finding::warn("machine.disk", layout::STATE, said),
         _ => return Finding::ok("machine.disk", layout::STATE, said),
@@ -240,42 +240,5 @@ fn room(free: u64, days: Option<u64>) -> Finding {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::finding::Status;
-
-    #[test]
-    fn room_is_judged_by_what_is_left_and_by_how_long_it_lasts() {
-        let status = |free, days| room(free, days).status;
-        assert_eq!(status(499_999_999, None), Status::Fail);
-        assert_eq!(status(500_000_000, None), Status::Warn);
-        assert_eq!(status(2_000_000_000, None), Status::Ok);
-        assert_eq!(status(9_000_000_000, Some(29)), Status::Warn);
-        assert_eq!(status(9_000_000_000, Some(30)), Status::Ok);
-    }
-
-    #[test]
-    fn counters_and_firewalls_are_read() {
-        let root = tempfile::tempdir().unwrap();
-        let root = root.path();
-        assert_eq!(oom(root).status, Status::Unknown);
-        std::fs::create_dir_all(root.join("proc")).unwrap();
-        std::fs::create_dir_all(root.join("etc/ufw")).unwrap();
-        for (text, status) in
-            [("oom_kill 0", Status::Ok), ("nr_x 4\noom_kill 3", Status::Info), ("x 1", Status::Unknown)]
-        {
-            std::fs::write(root.join("proc/vmstat"), text).unwrap();
-            assert_eq!(oom(root).status, status, "{text}");
-        }
-        assert_eq!(firewall(root).status, Status::Ok);
-        std::fs::write(root.join("etc/ufw/ufw.conf"), "# x\nENABLED=yes\nLOGLEVEL=low\n").unwrap();
-        assert_eq!(firewall(root).status, Status::Info);
-        std::fs::write(root.join("etc/ufw/ufw.conf"), "ENABLED=no\n").unwrap();
-        let wants = root.join("etc/systemd/system/sysinit.target.wants");
-        std::fs::create_dir_all(&wants).unwrap();
-        std::fs::write(wants.join("nftables.service"), "").unwrap();
-        assert_eq!(firewall(root).status, Status::Ok, "it has no rules");
-        std::fs::write(root.join("etc/nftables.conf"), "#!/usr/sbin/nft -f\nflush ruleset\n").unwrap();
-        assert!(firewall(root).summary.contains("nftables"));
-    }
-}
+#[path = "machine_tests.rs"]
+mod tests;

@@ -117,7 +117,7 @@ async fn records(site: Arc<Site>, id: &'static str) -> Vec<Finding> {
     let found: Vec<Finding> = judged.await.iter().filter(|finding| finding.id == id).cloned().collect();
     if found.is_empty() {
         let name = site.machine.config.names.federated.as_str();
-        return vec![Finding::ok(id, name, "nothing stands in the way")];
+        return vec![Finding::ok(id, name, NOTHING)];
     }
     let lookup = Lookup::new(&site.machine.host);
     let told = found.into_iter().map(|finding| async {
@@ -132,6 +132,8 @@ async fn records(site: Arc<Site>, id: &'static str) -> Vec<Finding> {
     join_all(told).await
 }
 
+const NOTHING: &str = "nothing stands in the way";
+
 /// Until when others keep the records that a name has now, or the news that it has none.
 async fn old_records(lookup: &Lookup, name: &str, now: Timestamp) -> String {
     let zone = timeout(Duration::from_secs(2), lookup.zone(name, true)).await.ok().flatten();
@@ -139,7 +141,12 @@ async fn old_records(lookup: &Lookup, name: &str, now: Timestamp) -> String {
         Said::Answer(own) => Some(own.ttl),
         _ => None,
     });
-    match said.max() {
+    believed(said.max(), now)
+}
+
+/// `ttl` is the longest time to live of what the zone's own servers say, in seconds.
+fn believed(ttl: Option<u32>, now: Timestamp) -> String {
+    match ttl {
         Some(ttl) => format!("others may believe the old records until {}", utc(now, u64::from(ttl))),
         None => "resolvers may believe the old records until their time to live is over".into(),
     }
@@ -175,19 +182,20 @@ async fn available(site: &Site) -> Finding {
         Ok(eyes) => eyes,
         Err(error) => return Finding::unknown(ID, name, error.message()),
     };
-    match apex::available(config, &eyes, Instant::now() + LOOK).await {
+    judge_available(name, config.names.matrix.as_str(), apex::available(config, &eyes, Instant::now() + LOOK).await)
+}
+
+fn judge_available(name: &str, matrix: &str, answer: Available) -> Finding {
+    const ID: &str = "wellknown.available";
+    match answer {
         Available::Answered => Finding::ok(ID, name, "says whether somebody exists"),
-        Available::NotAnswered(seen) => Finding::warn(
-            ID,
-            name,
-            "does not say whether somebody exists, which other Rocket.Chats ask it",
-        )
-        .seen(seen)
-        .remedy(format!(
-            "pass https://{name}/_matrix/client/*/register/available on to https://{}: ready lines for nginx by \
-                     `rcfed apex nginx`, and likewise for apache, caddy, static and cloudflare",
-            config.names.matrix
-        )),
+        Available::NotAnswered(seen) => {
+            let said = "does not say whether somebody exists, which other Rocket.Chats ask it";
+            Finding::warn(ID, name, said).seen(seen).remedy(format!(
+                "pass https://{name}/_matrix/client/*/register/available on to https://{matrix}: ready lines for nginx by \
+                 `rcfed apex nginx`, and likewise for apache, caddy, static and cloudflare"
+            ))
+        }
     }
 }
 
@@ -197,17 +205,29 @@ async fn document(site: &Site, id: &'static str, which: &str, pointer: &str, wan
     let subject = format!("https://{name}{path}");
     let base = match site.machine.url(Service::Gateway, 443).await {
         Ok(Some(base)) => base,
-        Ok(None) => return Finding::unknown(id, subject, "the gateway does not run any more"),
+        Ok(None) => return Finding::unknown(id, subject, super::GATEWAY_GONE),
         Err(error) => return Finding::unknown(id, subject, error.message()),
     };
+    let answer = tls::get(base.trim_start_matches("http://"), name, &path).await;
+    judge_document(id, &subject, answer, pointer, wanted, Timestamp::now())
+}
+
+fn judge_document(
+    id: &'static str,
+    subject: &str,
+    answer: Option<(u16, String)>,
+    pointer: &str,
+    wanted: &str,
+    now: Timestamp,
+) -> Finding {
     let finding = |said: &str| {
-        Finding::fail(id, &subject, said)
+        Finding::fail(id, subject, said)
             .command("sudo rcfed apply")
             // The digest in a file that was edited by hand is still the old one.
             .command("sudo docker exec rcfed-gateway nginx -c /run/rcfed/nginx.conf -s reload")
-            .cached(kept(Timestamp::now()))
+            .cached(kept(now))
     };
-    match tls::get(base.trim_start_matches("http://"), name, &path).await {
+    match answer {
         None => finding("is not answered"),
         // The pointer's own slashes are its separators, and `m.server` has none.
         Some((200, body)) => {
@@ -220,3 +240,7 @@ async fn document(site: &Site, id: &'static str, which: &str, pointer: &str, wan
         Some((status, _)) => finding("is not answered as it should be").seen(format!("status {status}")),
     }
 }
+
+#[cfg(test)]
+#[path = "names_tests.rs"]
+mod tests;

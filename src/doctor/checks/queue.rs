@@ -113,6 +113,7 @@ fn span(seconds: u64) -> String {
 mod tests {
     use serde_json::json;
 
+    use super::super::super::report::tests::told;
     use super::*;
 
     #[test]
@@ -139,10 +140,6 @@ mod tests {
             health(json!({ "refused": 1, "last_refusal": "Encrypted rooms cannot be bridged" })),
             json!({}),
         ];
-        let mut lines = Vec::new();
-        for finding in cases.iter().flat_map(judge) {
-            lines.push(format!("{}: {} [{}]", finding.status.name(), finding.summary, finding.evidence.join("; ")));
-        }
-        insta::assert_snapshot!(lines.join("\n"));
+        insta::assert_snapshot!(told(cases.iter().flat_map(judge)));
     }
 }

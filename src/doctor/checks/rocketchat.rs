@@ -6,7 +6,7 @@ use super::containers::container;
 use crate::config::Service;
 use crate::error::{Error, Explain, Result};
 use crate::finding::Finding;
-use crate::rocketchat::{Client, RestError};
+use crate::rocketchat::{Client, Mismatch, RestError};
 use crate::step::account;
 use crate::step::federation::native::NoFederation;
 use crate::step::federation::{expected, native};
@@ -132,62 +132,83 @@ async fn up(site: &Site) -> Result<Finding> {
 }
 
 async fn token(site: &Site) -> Result<Finding> {
+    Ok(judge_token(match account::with_token(&site.machine).await? {
+        Some(client) => Some(client.token_valid().await?),
+        None => None,
+    }))
+}
+
+/// Whether the token is taken; none if there is none.
+fn judge_token(taken: Option<bool>) -> Finding {
     const ID: &str = "rocketchat.token";
-    let fail = |said: &str| Finding::fail(ID, "Rocket.Chat", said).command("sudo rcfed apply");
-    let Some(client) = account::with_token(&site.machine).await? else {
-        return Ok(fail("has given rcfed no access token"));
+    let fail = |said: &str| {
+        Finding::fail(ID, "Rocket.Chat", said)
+            .remedy("`sudo rcfed apply` takes a new one; if the administrator's password was changed, it says how to tell rcfed")
+            .command("sudo rcfed apply")
     };
-    Ok(if client.token_valid().await? {
-        Finding::ok(ID, "Rocket.Chat", "takes rcfed's access token")
-    } else {
-        fail("does not take rcfed's access token any more")
-            .remedy("it takes a new one; if the administrator's password was changed, it says how to tell rcfed")
-    })
+    match taken {
+        None => fail("has given rcfed no access token"),
+        Some(true) => Finding::ok(ID, "Rocket.Chat", "takes rcfed's access token"),
+        Some(false) => fail("does not take rcfed's access token any more"),
+    }
 }
 
 async fn license(site: &Site) -> Result<Finding> {
+    let lacking = NoFederation::find(&site.machine, &client(site).await?).await?;
+    Ok(judge_license(lacking.map(|error| (error.to_string(), error.hint()))))
+}
+
+/// What it lacks, and what to do.
+fn judge_license(lacking: Option<(String, Option<String>)>) -> Finding {
     const ID: &str = "rocketchat.license";
-    Ok(match NoFederation::find(&site.machine, &client(site).await?).await? {
+    match lacking {
         None => Finding::ok(ID, "Rocket.Chat", "has a licence with federation"),
-        Some(error) => {
-            let finding = Finding::fail(ID, "Rocket.Chat", "has no licence with federation").seen(error.to_string());
-            error.hint().into_iter().fold(finding, Finding::remedy).command("sudo rcfed apply")
+        Some((seen, hint)) => {
+            let finding = Finding::fail(ID, "Rocket.Chat", "has no licence with federation").seen(seen);
+            hint.into_iter().fold(finding, Finding::remedy).command("sudo rcfed apply")
         }
-    })
+    }
 }
 
 async fn keys(site: &Site) -> Result<Finding> {
+    Ok(judge_keys(site.machine.config.names.federated.as_str(), native::keys(&site.machine).await?))
+}
+
+fn judge_keys(name: &str, answer: Result<(), String>) -> Finding {
     const ID: &str = "rocketchat.keys";
-    let name = &site.machine.config.names.federated;
-    Ok(match native::keys(&site.machine).await? {
+    match answer {
         Ok(()) => Finding::ok(ID, "Rocket.Chat", format!("answers other servers as {name}")),
         Err(why) => Finding::fail(ID, "Rocket.Chat", format!("does not answer other servers as {name}"))
             .seen(why)
             .command("sudo docker restart rcfed-rocketchat")
             .command("sudo rcfed apply"),
-    })
+    }
 }
 
 async fn settings(site: &Site) -> Result<Finding> {
+    let mismatches = client(site).await?.read_back(&expected(&site.machine)?).await?;
+    Ok(judge_settings(&mismatches, site.machine.config.rocketchat.existing.is_some()))
+}
+
+fn judge_settings(mismatches: &[Mismatch], existing: bool) -> Finding {
     const ID: &str = "rocketchat.settings";
-    let client = client(site).await?;
-    let mismatches = client.read_back(&expected(&site.machine)?).await?;
     if mismatches.is_empty() {
-        return Ok(Finding::ok(ID, "Rocket.Chat", "has every federation setting it was given"));
+        return Finding::ok(ID, "Rocket.Chat", "has every federation setting it was given");
     }
     let finding = Finding::fail(ID, "Rocket.Chat", "does not have the federation settings it was given");
-    let finding = match &site.machine.config.rocketchat.existing {
-        None => finding.command("sudo docker restart rcfed-rocketchat"),
-        Some(_) => finding,
-    }
-    .command("sudo rcfed apply");
-    Ok(mismatches.iter().fold(finding, |finding, mismatch| finding.seen(mismatch.to_string())))
+    let finding = if existing { finding } else { finding.command("sudo docker restart rcfed-rocketchat") };
+    let finding = finding.command("sudo rcfed apply");
+    mismatches.iter().fold(finding, |finding, mismatch| finding.seen(mismatch.to_string()))
 }
 
 async fn send(site: &Site) -> Result<Finding> {
-    const ID: &str = "rocketchat.send";
     let username = site.machine.config.admin.username.as_str();
-    Ok(match client(site).await?.send_and_delete(username).await {
+    Ok(judge_send(client(site).await?.send_and_delete(username).await))
+}
+
+fn judge_send(sent: Result<(), RestError>) -> Finding {
+    const ID: &str = "rocketchat.send";
+    match sent {
         Ok(()) => Finding::ok(ID, "Rocket.Chat", "lets messages be sent"),
         Err(error @ RestError::Restricted) => {
             let finding = Finding::fail(ID, "Rocket.Chat", "is read-only, because the workspace is not registered");
@@ -198,11 +219,19 @@ async fn send(site: &Site) -> Result<Finding> {
             let finding = Finding::fail(ID, "Rocket.Chat", "refused a message").seen(Error::from(error).message());
             finding.remedy("`sudo rcfed logs rocketchat` says more")
         }
-    })
+    }
 }
 
 /// A client with rcfed's token.
 pub(super) async fn client(site: &Site) -> Result<Client> {
     let client = account::with_token(&site.machine).await?;
-    client.ok_or_else(|| Error::new("Rocket.Chat does not run any more", "run `sudo rcfed apply`"))
+    client.ok_or_else(gone)
 }
+
+fn gone() -> Error {
+    Error::new("Rocket.Chat does not run any more", "run `sudo rcfed apply`")
+}
+
+#[cfg(test)]
+#[path = "rocketchat_tests.rs"]
+mod tests;

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::super::Site;
 use super::super::check::{Check, Doc, Place, always};
+use crate::change::Look;
 use crate::config::Service;
 use crate::error::Result;
 use crate::finding::Finding;
@@ -91,40 +92,46 @@ fn unknown(id: &'static str, error: &crate::error::Error) -> Vec<Finding> {
 }
 
 async fn upgrades(site: &Site) -> Result<Vec<Finding>> {
-    const ID: &str = "images.upgrade";
     let mut findings = Vec::new();
     for container in &site.machine.topology.containers {
         let service = container.service;
         let ran = Ran::load(&site.machine.host, service)?;
-        let (true, Some(ready), Some(started)) = (ran.failed(), &ran.ready, &ran.started) else { continue };
-        let observed = site.machine.observe(service).await?;
-        // Whichever version it is that runs: the upgrade is not what is wrong.
-        if observed.is_some_and(|container| container.state == RunState::Running) {
+        if !ran.failed() {
             continue;
         }
-        let mut finding = Finding::fail(
-            ID,
-            service.container(),
-            format!("was upgraded to {}, which never became ready", started.reference),
-        )
-        .seen(format!("last ready: {}", ready.reference));
-        if let Some(dump) = &ran.dump {
-            finding = finding.seen(format!("its data as they were before: {}", dump.display()));
+        let observed = site.machine.observe(service).await?;
+        // Whichever version it is that runs: the upgrade is not what is wrong.
+        if observed.is_none_or(|container| container.state != RunState::Running) {
+            findings.extend(never_ready(&service.container(), &ran));
         }
-        findings.push(finding.command("sudo rcfed apply"));
     }
-    if findings.is_empty() {
-        findings.push(Finding::ok(ID, layout::RAN, "no server is down since an upgrade"));
+    Ok(or_upgraded(findings))
+}
+
+fn or_upgraded(findings: Vec<Finding>) -> Vec<Finding> {
+    match findings.is_empty() {
+        true => vec![Finding::ok("images.upgrade", layout::RAN, "no server is down since an upgrade")],
+        false => findings,
     }
-    Ok(findings)
+}
+
+fn never_ready(name: &str, ran: &Ran) -> Option<Finding> {
+    let (ready, started) = ran.ready.as_ref().zip(ran.started.as_ref())?;
+    let said = format!("was upgraded to {}, which never became ready", started.reference);
+    let finding = Finding::fail("images.upgrade", name, said).seen(format!("last ready: {}", ready.reference));
+    let dump = ran.dump.iter().map(|dump| format!("its data as they were before: {}", dump.display()));
+    Some(dump.fold(finding, Finding::seen).command("sudo rcfed apply"))
 }
 
 async fn applied(site: &Site) -> Finding {
+    match site.look().await {
+        Ok(look) => judge_applied(look),
+        Err(error) => Finding::unknown("config.applied", layout::CONFIG, error),
+    }
+}
+
+fn judge_applied(look: &Look) -> Finding {
     const ID: &str = "config.applied";
-    let look = match site.look().await {
-        Ok(look) => look,
-        Err(error) => return Finding::unknown(ID, layout::CONFIG, error),
-    };
     // What somebody changed by hand is told by the check of the thing.
     let wait: Vec<_> = look.changes.iter().filter(|change| !change.by_hand && change.step != "certificate").collect();
     if wait.is_empty() {
@@ -149,14 +156,9 @@ async fn applied(site: &Site) -> Finding {
 const SHOWN: usize = 6;
 
 async fn reboot(site: &Site) -> Result<Vec<Finding>> {
-    const ID: &str = "docker.reboot";
     let mut findings = Vec::new();
     if let Some(said) = at_boot(&site.root).await {
-        findings.push(
-            Finding::warn(ID, "Docker", "is not started with the machine, so everything stays down after a reboot")
-                .seen(format!("systemctl is-enabled docker: {said}"))
-                .command("sudo systemctl enable docker"),
-        );
+        findings.push(not_enabled(&said));
     }
     let root = site.machine.docker.root_directory().await?;
     for service in site.machine.topology.containers.iter().map(|container| container.service) {
@@ -169,22 +171,32 @@ async fn reboot(site: &Site) -> Result<Vec<Finding>> {
         let Ok(text) = std::fs::read_to_string(file) else { continue };
         let config: Value = serde_json::from_str(&text).unwrap_or_default();
         if config["HasBeenManuallyStopped"] == true {
-            let name = service.container();
-            findings.push(
-                Finding::warn(
-                    ID,
-                    &name,
-                    "runs, but the engine counts it as stopped by hand: it stays down after a reboot",
-                )
-                .seen("somebody sent it a signal with `docker kill`; `docker inspect` does not show it")
-                .command(format!("sudo docker restart {name}")),
-            );
+            findings.push(stopped_by_hand(&service.container()));
         }
     }
-    if findings.is_empty() {
-        findings.push(Finding::ok(ID, "Docker", "everything that runs comes back after a reboot"));
+    Ok(or_coming_back(findings))
+}
+
+fn or_coming_back(findings: Vec<Finding>) -> Vec<Finding> {
+    match findings.is_empty() {
+        true => vec![Finding::ok(REBOOT, "Docker", "everything that runs comes back after a reboot")],
+        false => findings,
     }
-    Ok(findings)
+}
+
+const REBOOT: &str = "docker.reboot";
+
+/// By what systemd says of the engine.
+fn not_enabled(said: &str) -> Finding {
+    Finding::warn(REBOOT, "Docker", "is not started with the machine, so everything stays down after a reboot")
+        .seen(format!("systemctl is-enabled docker: {said}"))
+        .command("sudo systemctl enable docker")
+}
+
+fn stopped_by_hand(name: &str) -> Finding {
+    Finding::warn(REBOOT, name, "runs, but the engine counts it as stopped by hand: it stays down after a reboot")
+        .seen("somebody sent it a signal with `docker kill`; `docker inspect` does not show it")
+        .command(format!("sudo docker restart {name}"))
 }
 
 /// What systemd says of an engine that it does not start with the machine; `None` if it does, or if there is no systemd.
@@ -203,7 +215,6 @@ async fn at_boot(root: &Path) -> Option<String> {
 }
 
 async fn strangers(site: &Site) -> Result<Vec<Finding>> {
-    const ID: &str = "docker.strangers";
     let containers = site.machine.docker.inventory().await?.containers;
     let mut names: Vec<String> = Service::ALL.map(Service::container).into();
     // It was connected by rcfed, and is told by its own check too.
@@ -212,17 +223,60 @@ async fn strangers(site: &Site) -> Result<Vec<Finding>> {
     let strange = |c: &crate::host::docker::Listed| {
         !c.ours && c.networks.iter().any(|network| network == NETWORK) && !names.contains(&c.name)
     };
-    let mut findings: Vec<Finding> = containers
-        .into_iter()
-        .filter(strange)
-        .map(|container| {
-            Finding::warn(ID, &container.name, "is on the network `rcfed`, and rcfed did not make it")
-                .remedy("if it needs the deployment, let it go through the gateway")
-                .command(format!("sudo docker network disconnect --force {NETWORK} {}", container.name))
-        })
-        .collect();
-    if findings.is_empty() {
-        findings.push(Finding::ok(ID, NETWORK, "has only the deployment's own containers on it"));
+    let strange: Vec<String> = containers.into_iter().filter(strange).map(|container| container.name).collect();
+    Ok(judge_strangers(&strange))
+}
+
+fn judge_strangers(names: &[String]) -> Vec<Finding> {
+    const ID: &str = "docker.strangers";
+    if names.is_empty() {
+        return vec![Finding::ok(ID, NETWORK, "has only the deployment's own containers on it")];
     }
-    Ok(findings)
+    let told = |name: &String| {
+        Finding::warn(ID, name, "is on the network `rcfed`, and rcfed did not make it")
+            .remedy("if it needs the deployment, let it go through the gateway")
+            .command(format!("sudo docker network disconnect --force {NETWORK} {name}"))
+    };
+    names.iter().map(told).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::report::tests::told;
+    use super::*;
+    use crate::change::{Change, Effect};
+    use crate::ran::Image;
+
+    #[test]
+    fn upgrades_and_reboots_in_words() {
+        let image = |tag: &str| Some(Image { reference: format!("docker.io/library/mongo:{tag}"), id: String::new() });
+        let ran = Ran { ready: image("7.0"), started: image("8.0"), dump: None };
+        let dumped = Ran { dump: Some("/var/lib/rcfed/dumps/mongodb.gz".into()), ..ran.clone() };
+        let mut findings: Vec<Finding> =
+            [&ran, &dumped].into_iter().filter_map(|ran| never_ready("rcfed-mongodb", ran)).collect();
+        findings.extend(or_upgraded(Vec::new()));
+        findings.extend([not_enabled("disabled, disabled"), stopped_by_hand("rcfed-gateway")]);
+        findings.extend(or_coming_back(Vec::new()));
+        findings.extend(judge_strangers(&[]));
+        findings.extend(judge_strangers(&["stranger".into()]));
+        insta::assert_snapshot!(told(findings));
+    }
+
+    #[test]
+    fn what_was_not_applied_in_words() {
+        let change = |step: &str, why: &str, by_hand| Change {
+            step: step.into(),
+            effect: Effect::Restarted,
+            why: why.into(),
+            by_hand,
+            service: None,
+        };
+        let look = |changes: Vec<Change>| judge_applied(&Look { changes, unchanged: 9, deployed: true });
+        let many = (1..=8).map(|at| change(&format!("file:/{at}"), "", false)).collect();
+        insta::assert_snapshot!(told([
+            look(vec![change("container:relay", "memory", true), change("certificate", "", false)]),
+            look(vec![change("container:relay", "memory", false)]),
+            look(many),
+        ]));
+    }
 }

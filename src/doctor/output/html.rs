@@ -203,6 +203,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn sentences() {
+        let mut tera = Tera::new();
+        let error = tera.add_raw_templates(vec![("x", "{{")]).unwrap_err();
+        insta::assert_snapshot!(crate::error::told([PageError::from(error).into()]));
+    }
+
+    #[test]
     fn the_page_shows_the_break_and_loads_nothing() {
         let page = html(&example()).unwrap();
         assert!(page.contains("&lt;shutdown&gt; &amp; more"), "evidence is escaped");

@@ -237,7 +237,6 @@ mod tests {
 
     #[test]
     fn a_long_list_of_checks_is_counted() {
-        assert_eq!(folded(&["a.b"; 3]), "a.b, a.b, a.b");
-        assert_eq!(folded(&["a.b"; 13]), "13 checks, `--json` names them");
+        insta::assert_snapshot!([folded(&["a.b"; 12]), folded(&["a.b"; 13])].join("\n"));
     }
 }
