@@ -7,9 +7,11 @@ mod bed;
 mod faults;
 mod ground;
 mod healthy;
+mod rare;
 #[path = "../matrix/servers.rs"]
 #[allow(dead_code)]
 mod servers;
+mod told;
 mod usage;
 mod world;
 mod zones;
@@ -32,7 +34,9 @@ async fn every_fault_is_told_by_its_first_cause() {
     let reports: Vec<_> = futures_util::stream::iter(looks).buffered(6).collect().await;
     let mut wrong = Vec::new();
     let mut told = Vec::new();
+    let mut book = told::Book::default();
     for (fault, report) in reports {
+        book.tell(fault.name, &told::json(report.findings.iter().map(|(_, finding)| finding)));
         // What is only worth knowing is looked for where nothing else is told.
         let info = || report.of(Status::Info).find(|finding| finding.id == fault.first);
         let worst = worst(&report).or_else(info);
@@ -63,6 +67,7 @@ async fn every_fault_is_told_by_its_first_cause() {
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), FAULTS.len(), wrong.join("\n────\n"));
     if only.is_empty() {
         insta::assert_snapshot!(told.join("\n\n"));
+        insta::assert_snapshot!("what_each_fault_tells", book.text());
     }
 }
 
@@ -75,11 +80,13 @@ fn every_fault_of_a_zone_is_told_by_its_first_cause() {
     let names: Vec<String> = cases.iter().map(|case| format!("{}.example", case.label)).collect();
     let reports = ground.doctor(&names);
     let (mut wrong, mut told) = (Vec::new(), Vec::new());
+    let mut book = told::Book::default();
     for (case, name) in cases.iter().zip(&names) {
         let report = reports.iter().find(|report| report["server_name"] == name.as_str()).unwrap();
         let findings = report["findings"].as_array().unwrap();
         let first = ["fail", "warn", "unknown"].iter().find_map(|kind| findings.iter().find(|f| f["status"] == *kind));
         let found = first.map_or("nothing", |finding| finding["id"].as_str().unwrap());
+        book.tell(case.name, findings);
         if found != case.first {
             wrong.push(format!("{}: {found}, not {}\n{report:#}", case.name, case.first));
         }
@@ -112,6 +119,7 @@ fn every_fault_of_a_zone_is_told_by_its_first_cause() {
     }
     if only.is_empty() {
         insta::assert_snapshot!(world::without_dates(&told.join("\n")));
+        insta::assert_snapshot!("what_each_zone_tells", book.text());
     }
 }
 
@@ -169,6 +177,25 @@ async fn what_only_the_own_machine_sees_is_told() {
         told.extend(of_own(&look, own, &["chat.public", "chat.websocket"]));
     }
     insta::assert_snapshot!(told.join("\n"));
+}
+
+/// Whatever a look can hold that no server of the tables shows.
+#[tokio::test]
+async fn what_is_rarely_seen_is_told() {
+    let good = world::good().await;
+    let own = Own::default();
+    let mut book = told::Book::with_praise();
+    for (name, change) in [rare::GOOD].iter().chain(rare::CASES) {
+        let mut look = good.clone();
+        change(&mut look);
+        let sight = Sight { look: &look, now: jiff::Timestamp::now().as_millisecond(), own: Some(&own) };
+        let found = remote::judge(&sight, &[]).into_iter().flat_map(|outcome| match outcome.result {
+            Ended::Found(findings) => findings,
+            Ended::Skipped(_) => Vec::new(),
+        });
+        assert!(book.tell(name, &told::json(&found.collect::<Vec<_>>())) > 0, "{name}: nothing is told");
+    }
+    insta::assert_snapshot!(book.text());
 }
 
 /// What these rows tell the machine itself.

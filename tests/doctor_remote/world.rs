@@ -81,6 +81,16 @@ pub async fn behind_a_router() -> (Look, Look) {
     (blocked, look(&name, &eyes, &wishes).await)
 }
 
+/// A look at a good server.
+pub async fn good() -> Look {
+    let authority = Authority::named("Root of the test");
+    let site = web("127.0.0.1:0", Some(identity(None, &authority)), documents(&[])).await;
+    let matrix = web("127.0.0.1:0", Some(identity(None, &authority)), homeserver(&[])).await;
+    let resolver = name_server(&[]).await;
+    let eyes = eyes(resolver, &authority, &[(443, site.port()), (8443, matrix.port()), (8448, 1)]);
+    look(&ServerName::parse(NAME).unwrap(), &eyes, &Wishes::default()).await
+}
+
 /// Looks at a good server with another signing key than the server has, and through something that removes signatures.
 pub async fn with_bad_signatures() -> [Look; 2] {
     let authority = Authority::named("Root of the test");

@@ -95,7 +95,14 @@ fn support(sight: &Sight<'_>, clients: &ClientSide) -> Vec<Finding> {
     let url = url(sight, "support");
     let serve = "serve {\"contacts\": [{\"role\": \"m.role.admin\", \"email_address\": \"…\"}]} there";
     match &clients.support.outcome {
-        Ok(support) => vec![Finding::ok(SUPPORT, url, format!("names {} contacts", support.contacts.len()))],
+        Ok(support) => {
+            let said = match support.contacts.len() {
+                0 => "names a page".to_owned(),
+                1 => "names one contact".to_owned(),
+                many => format!("names {many} contacts"),
+            };
+            vec![Finding::ok(SUPPORT, url, said)]
+        }
         Err(stop) => wrong(SUPPORT, url, stop, &clients.support, serve)
             .into_iter()
             .map(|finding| Finding { status: Status::Info, ..finding })
@@ -122,10 +129,8 @@ fn wrong<T>(id: &'static str, url: String, stop: &Stop, fetch: &Fetch<T>, serve:
             return vec![Finding::info(id, url, "is not there").remedy(serve)];
         }
         Stop::Status(status) => format!("is answered with status {status}"),
-        Stop::Document(Fault::Missing(what)) => format!("has no `{what}`"),
-        Stop::Document(Fault::TrailingComma) => "has a comma before a closing bracket, so it is no JSON".into(),
         Stop::Document(Fault::BadUrl(what, text)) => format!("has `{text}` as `{what}`, which is no URL"),
-        Stop::Document(_) => "is not what the specification says".into(),
+        Stop::Document(fault) => super::wellknown::said(fault),
         Stop::Loop | Stop::TooManyHops => "is redirected without end".into(),
         Stop::Trouble(trouble) => format!("does not come: {trouble}"),
         _ => "cannot be read".into(),
@@ -143,12 +148,6 @@ fn cors(sight: &Sight<'_>, clients: &ClientSide) -> Vec<Finding> {
     let warn = |said: &str, seen: String| {
         let finding = Finding::warn(CORS, &url, said).seen(seen).remedy(words::CORS);
         vec![with_cache(finding, sight, &clients.client)]
-    };
-    let allowed = |cors: &Cors| {
-        format!(
-            "Access-Control-Allow-Origin: {}",
-            if cors.allow_origin.is_empty() { "not there".into() } else { cors.allow_origin.join(", and again: ") }
-        )
     };
     let Some(bad) = clients.client.hops.iter().find(|hop| !hop.cors.allows_everybody()) else {
         return vec![match &clients.preflight {
@@ -172,6 +171,11 @@ fn cors(sight: &Sight<'_>, clients: &ClientSide) -> Vec<Finding> {
     }
 }
 
+fn allowed(cors: &Cors) -> String {
+    let seen = if cors.allow_origin.is_empty() { "not there".into() } else { cors.allow_origin.join(", and again: ") };
+    format!("Access-Control-Allow-Origin: {seen}")
+}
+
 fn api(_: &Sight<'_>, clients: &ClientSide) -> Vec<Finding> {
     let Ok(client) = &clients.client.outcome else { return Vec::new() };
     let warn =
@@ -189,8 +193,15 @@ fn api(_: &Sight<'_>, clients: &ClientSide) -> Vec<Finding> {
         ),
         Some(Ok(versions)) if !versions.cors.allows_everybody() => warn(
             "does not let pages from elsewhere read its answers",
-            format!("{}: Access-Control-Allow-Origin: {}", versions.url, versions.cors.allow_origin.join(", ")),
-        ),
+            format!("{}: {}", versions.url, allowed(&versions.cors)),
+        )
+        .into_iter()
+        .map(|finding| {
+            finding.remedy(
+                "the homeserver sends `Access-Control-Allow-Origin: *` itself: let the proxy pass it on, and add none of its own",
+            )
+        })
+        .collect(),
         Some(Ok(_)) => vec![Finding::ok(API, &client.base_url, "answers clients")],
     }
 }

@@ -151,7 +151,7 @@ fn answer(sight: &Sight<'_>) -> Vec<Finding> {
             ),
             (301 | 302 | 303 | 307 | 308, _) => told(
                 format!("redirects /_matrix (status {}), which others do not follow", keys.status),
-                "except /_matrix from the redirect",
+                "exempt /_matrix from the redirect",
             ),
             (200, Err(fault)) => told(
                 match fault {
@@ -185,6 +185,11 @@ fn name(sight: &Sight<'_>) -> Vec<Finding> {
         if theirs == name {
             return None;
         }
+        const SET: &str = "set `server_name` of the homeserver; it cannot be changed once there are users";
+        if theirs.is_empty() {
+            let said = format!("does not say whose keys it has; they should be those of `{name}`");
+            return Some(Finding::fail(NAME, at(&seen.target), said).seen("there is no `server_name`").remedy(SET));
+        }
         let finding = Finding::fail(NAME, at(&seen.target), format!("calls itself `{theirs}`, not `{name}`")).seen(format!("\"server_name\": \"{theirs}\""));
         Some(match sight.delegate() {
             // Without a delegation, the name that was looked for is only where the homeserver lives. Only a name becomes part
@@ -193,7 +198,7 @@ fn name(sight: &Sight<'_>) -> Vec<Finding> {
             Some(delegate) => finding
                 .remedy(format!("the well-known document sends others to {delegate}, which is the homeserver of {theirs}: name the right one there\n{}", words::document(&sight.host(), "HOST:443")))
                 .cached(sight.cached().unwrap_or_default()),
-            None => finding.remedy("set `server_name` of the homeserver; it cannot be changed once there are users"),
+            None => finding.remedy(SET),
         })
     })
 }
@@ -208,7 +213,7 @@ fn clock(sight: &Sight<'_>) -> Vec<Finding> {
         let way = if skew > 0 { "ahead of" } else { "behind" };
         let said = format!("is {} {way} this machine's clock", duration(skew.unsigned_abs()));
         let status = if skew.abs() > WRONG { crate::finding::Status::Fail } else { crate::finding::Status::Warn };
-        Some(Finding::new(status, CLOCK, at(&seen.target), said).seen("by the `Date` of its answer").remedy("timedatectl set-ntp true, on the one of the two machines whose clock is wrong: timedatectl timesync-status"))
+        Some(Finding::new(status, CLOCK, at(&seen.target), said).seen("by the `Date` of its answer").remedy("see with `timedatectl timesync-status` which of the two clocks is wrong, then on that machine: timedatectl set-ntp true"))
     });
     found.truncate(1);
     found
@@ -229,7 +234,7 @@ fn validity(sight: &Sight<'_>) -> Vec<Finding> {
                     .remedy("restart the homeserver, and let no proxy keep answers below /_matrix (nginx: proxy_cache off;)"),
             ),
             1..3600 => Some(
-                Finding::warn(VALIDITY, at(&seen.target), format!("has keys for {} more only", duration(left.unsigned_abs())))
+                Finding::warn(VALIDITY, at(&seen.target), format!("has keys for only {} more", duration(left.unsigned_abs())))
                     .seen(format!("\"valid_until_ts\": {until}"))
                     .remedy("an hour is the least that is advised: key_refresh_interval (Synapse), key_validity_period (Dendrite)"),
             ),
@@ -251,7 +256,7 @@ fn format(sight: &Sight<'_>) -> Vec<Finding> {
         }
         let (key, fault) = document.keys.iter().find_map(|key| Some((key, key.fault?)))?;
         let said = match fault {
-            KeyFault::Id => format!("has a key with the id `{}`, which is not ed25519: and letters, digits or _", key.id),
+            KeyFault::Id => format!("has a key with the id `{}`, which is not `ed25519:` and then letters, digits or `_`", key.id),
             KeyFault::NotBase64 => format!("has a key {} that is not base64", key.id),
             KeyFault::Length(bytes) => format!("has a key {} of {bytes} bytes; it has to have 32", key.id),
         };

@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::finding::{Finding, Status};
 use crate::machine::Machine;
 use crate::matrix::probe::chat::{self, ChatSeen};
-use crate::matrix::server_name::ServerName;
+use crate::matrix::server_name::{NameError, ServerName};
 use crate::matrix::signing_key::SigningKey;
 use crate::matrix::{Eyes, Look, Wishes, look};
 use crate::secrets::SecretName;
@@ -45,8 +45,7 @@ pub struct Seen {
 /// Looks. The error is what keeps it from being tried at all.
 pub async fn see(machine: &Machine) -> Result<Seen> {
     let names = &machine.config.names;
-    let name = ServerName::parse(names.federated.as_str())
-        .map_err(|error| Error::new(error.to_string(), "see `names` in the configuration"))?;
+    let name = ServerName::parse(names.federated.as_str()).map_err(|error| no_name(&error))?;
     // Whether the records are right is asked by another check.
     let mut eyes = machine.eyes()?;
     let secrets = machine.secrets.get(SecretName::SigningKey)?.zip(machine.secrets.get(SecretName::SigningKeyId)?);
@@ -68,6 +67,13 @@ pub async fn see(machine: &Machine) -> Result<Seen> {
     let without_homeserver = !machine.config.profile.has_homeserver();
     let own = Own { chat_host: names.chat.to_string(), chat, instead, without_homeserver };
     Ok(Seen { look: seen, own, at: jiff::Timestamp::now() })
+}
+
+fn no_name(error: &NameError) -> Error {
+    Error::new(
+        format!("the federated domain is no server name: {error}"),
+        "see `federated_domain` in the configuration",
+    )
 }
 
 /// The outcomes of every row beside those from inside: what a failure inside explains is not told again. Without a
@@ -144,4 +150,15 @@ async fn gateway(machine: &Machine) -> Result<Option<IpAddr>> {
     let url = machine.url(Service::Gateway, 443).await?;
     let address = url.as_deref().and_then(|url| url.strip_prefix("http://")?.parse::<std::net::SocketAddr>().ok());
     Ok(address.map(|address| address.ip()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences() {
+        let error = ServerName::parse("exam ple.org").unwrap_err();
+        insta::assert_snapshot!(crate::error::told([no_name(&error)]));
+    }
 }

@@ -178,7 +178,7 @@ fn proxied(sight: &Sight<'_>) -> Vec<Finding> {
         Some(
             Finding::info(PROXIED, at(&seen.target), "is behind Cloudflare's proxy")
                 .seen(sign)
-                .remedy("except /_matrix and /.well-known/matrix from its firewall rules, bot rules and caches"),
+                .remedy("exempt /_matrix and /.well-known/matrix from its firewall rules, bot rules and caches"),
         )
     })
 }

@@ -79,13 +79,13 @@ fn host(sight: &Sight<'_>) -> Vec<Finding> {
     sight.each(|seen| {
         let [Ok(own), other] = seen.versions.as_slice() else { return None };
         let own = own.name.is_some().then_some(own)?;
-        let (host, why) = match other {
+        let (other, why) = match other {
             Ok(other) if other.name == own.name => return None,
-            Ok(other) => (other.host.clone(), format!("status {}", other.status)),
-            Err(trouble) => ("the other form of the name".to_owned(), trouble.to_string()),
+            Ok(other) => (format!("`Host: {}`", other.host), format!("status {}", other.status)),
+            Err(trouble) => ("the other form of that name".to_owned(), trouble.to_string()),
         };
         Some(
-            Finding::warn(HOST, at(&seen.target), format!("answers to `Host: {}` and not to `Host: {host}`, which some servers send", own.host))
+            Finding::warn(HOST, at(&seen.target), format!("answers to `Host: {}` and not to {other}, which some servers send", own.host))
                 .seen(why)
                 .remedy("compare the name without its port\nnginx: server_name NAME; (it ignores the port), and no `if ($http_host …)`\nTraefik: Host(`NAME`) on every entry point; Apache: ServerAlias"),
         )
@@ -98,19 +98,15 @@ fn signed(sight: &Sight<'_>) -> Vec<Finding> {
         let signed = match answer {
             Ok(signed) => signed,
             Err(trouble) => {
-                return Some(Finding::warn(
-                    SIGNED,
-                    at(&seen.target),
-                    format!("did not answer a signed request: {trouble}"),
+                let said = format!("did not answer a signed request: {trouble}");
+                return Some(Finding::warn(SIGNED, at(&seen.target), said).remedy(
+                    "look again; if it stays so, `sudo rcfed logs homeserver` shows whether the request came",
                 ));
             }
         };
         let said = signed.error.clone().unwrap_or_default();
-        let line = format!(
-            "status {} {}: {said}",
-            signed.status.status,
-            signed.status.errcode.as_deref().unwrap_or("without a code")
-        );
+        let code = signed.status.errcode.as_deref().unwrap_or("without a code");
+        let line = format!("status {} {code}: {said}", signed.status.status).trim_end_matches(": ").to_owned();
         Some(match signed.verdict {
             Verdict::Accepted => {
                 Finding::ok(SIGNED, at(&seen.target), "accepts its own signature through its public name")

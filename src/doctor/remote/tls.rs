@@ -1,6 +1,7 @@
 //! What is wrong with a certificate: each fault is another first cause, with another remedy.
 
 use super::super::check::{Doc, Place};
+use super::super::checks::within;
 use super::{Remote, Sight, at, reach, words};
 use crate::finding::Finding;
 use crate::host::tls::{Path, TlsFacts};
@@ -210,9 +211,13 @@ fn of(sight: &Sight<'_>, id: &'static str) -> Vec<Finding> {
     });
     if found.is_empty() && id == EXPIRED {
         let left = sight.connected().filter_map(|seen| seen.tls.as_ref()).map(|facts| facts.days_left).min();
-        found.extend(
-            left.map(|days| Finding::ok(EXPIRED, sight.name(), format!("has a certificate for {days} more days"))),
-        );
+        found.extend(left.map(|days| {
+            Finding::ok(
+                EXPIRED,
+                sight.name(),
+                format!("has a certificate for {days} more {}", if days == 1 { "day" } else { "days" }),
+            )
+        }));
     }
     found
 }
@@ -244,7 +249,7 @@ fn handshake(sight: &Sight<'_>) -> Vec<Finding> {
 fn ending(sight: &Sight<'_>) -> Vec<Finding> {
     sight.each(|seen| {
         let facts = seen.tls.as_ref().filter(|facts| facts.is_valid() && facts.days_left < SOON)?;
-        let said = format!("has a certificate that ends in {} days", facts.days_left);
+        let said = format!("has a certificate that ends {}", within(facts.days_left.unsigned_abs()));
         Some(
             Finding::warn(ENDING, at(&seen.target), said)
                 .remedy("see why the renewal fails: certbot renew --dry-run, systemctl list-timers"),

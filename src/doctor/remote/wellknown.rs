@@ -412,8 +412,11 @@ fn kind(sight: &Sight<'_>) -> Vec<Finding> {
     let mut found: Vec<Finding> = Vec::new();
     for (path, kind) in last.chain(clients.and_then(|it| named(&it.support))) {
         let url = format!("https://{}{path}", sight.host());
-        if !kind.starts_with("application/json") && found.iter().all(|other| other.subject != url) {
-            let said = format!("is called {kind}, not application/json; it is read all the same");
+        if kind.is_none_or(|kind| !kind.starts_with("application/json")) && found.iter().all(|f| f.subject != url) {
+            let said = match kind {
+                Some(kind) => format!("is called {kind}, not application/json; it is read all the same"),
+                None => "comes without a Content-Type; it is read all the same".to_owned(),
+            };
             let remedy = "nginx: default_type application/json; in its location";
             found.push(Finding::info(TYPE, url, said).remedy(remedy));
         }
@@ -422,9 +425,9 @@ fn kind(sight: &Sight<'_>) -> Vec<Finding> {
 }
 
 /// What a document that counts is called.
-fn named<T>(fetch: &Fetch<T>) -> Option<(&'static str, &str)> {
+fn named<T>(fetch: &Fetch<T>) -> Option<(&'static str, Option<&str>)> {
     let last = fetch.hops.last().filter(|_| fetch.outcome.is_ok())?;
-    Some((fetch.kind.path(), last.content_type.as_deref().unwrap_or("nothing")))
+    Some((fetch.kind.path(), last.content_type.as_deref()))
 }
 
 /// What was seen on the way to a document.

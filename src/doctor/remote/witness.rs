@@ -9,6 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use super::super::report::Report;
 use super::own::{blocked, publics};
 use super::{Sight, report};
 use crate::matrix::server_name::ServerName;
@@ -33,6 +34,25 @@ pub async fn witness(name: &ServerName, mut eyes: Eyes, gateway: &str) -> Result
         return Ok(());
     }
     let report = report(&seen, now, &[]);
+    Err(cause(&report))
+}
+
+/// Why others do not come here, in one line.
+fn cause(report: &Report) -> String {
     let cause = report.first_cause().map(|cause| format!("{}: {} {}", cause.id, cause.subject, cause.summary));
-    Err(cause.unwrap_or_else(|| "no server was found to which others could connect".into()))
+    cause.unwrap_or_else(|| "no server was found to which others could connect".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::report::tests::example;
+    use super::*;
+
+    #[test]
+    fn the_first_cause_is_one_line() {
+        let mut report = example();
+        let told = cause(&report);
+        report.findings.clear();
+        insta::assert_snapshot!([told, cause(&report)].join("\n"));
+    }
 }

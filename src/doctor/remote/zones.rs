@@ -112,7 +112,15 @@ fn dnssec(sight: &Sight<'_>) -> Vec<Finding> {
         let kept = kept.map(|kept| format!(", and the old DS record until {}", sight.until(kept.into())));
         finding.remedy(remedy).cached(sight.failed() + &kept.unwrap_or_default())
     };
-    hosts.map(|seen| told(&seen.host)).chain(srv.map(|seen| told(&seen.query))).collect()
+    let mut found: Vec<Finding> = Vec::new();
+    for finding in hosts.map(|seen| told(&seen.host)).chain(srv.map(|seen| told(&seen.query))) {
+        // What is wrong with a zone is wrong with every name in it.
+        match found.iter_mut().find(|other| other.summary == finding.summary && other.remedy == finding.remedy) {
+            Some(other) => other.evidence.push(format!("the same for {}", finding.subject)),
+            None => found.push(finding),
+        }
+    }
+    found
 }
 
 /// What is wrong with the signatures, and what to do.
@@ -169,9 +177,10 @@ fn delegation(sight: &Sight<'_>) -> Vec<Finding> {
             finding.seen(format!("{}: {why}", server.name))
         });
         let finding = finding.remedy(format!(
-            "at the registrar of {}, name the servers that whoever runs the zone tells, instead of {}; or give that name an address",
+            "at the registrar of {}, name the servers that whoever runs the zone tells, instead of {}; or give {} an address",
             zone.apex,
-            names.join(" and ")
+            names.join(" and "),
+            if names.len() == 1 { "that name" } else { "each of them" }
         ));
         Some(finding.cached(delegated(sight, zone)))
     })
@@ -256,7 +265,7 @@ fn stale(sight: &Sight<'_>) -> Vec<Finding> {
             Err(fault) => (
                 Finding::new(status, STALE, &zone.host, "is not found by this machine's resolver, while the zone's own servers answer")
                     .seen(format!("the resolver: {fault}"))
-                    .remedy(format!("nothing in the zone: see why the resolver fails (dig {}), or ask with another: --nameserver ADDRESS", zone.host)),
+                    .remedy(format!("the zone is right: see why the resolver fails (dig {}), or ask with another: --nameserver ADDRESS", zone.host)),
                 sight.failed(),
             ),
             // At home a name may have another address than outside, and that is told elsewhere.
@@ -268,10 +277,11 @@ fn stale(sight: &Sight<'_>) -> Vec<Finding> {
                     _ => "has another address in its zone than this machine's resolver remembers",
                 };
                 (
-                    Finding::new(status, STALE, &zone.host, said).seen(format!("the resolver: {}", list(old))).remedy(
-                        "nothing in the zone: wait until then, or let the resolver forget the name (unbound-control flush NAME, \
-                         resolvectl flush-caches)",
-                    ),
+                    Finding::new(status, STALE, &zone.host, said).seen(format!("the resolver: {}", list(old))).remedy(format!(
+                        "the zone is right: wait until the old answer is forgotten, or let the resolver forget it \
+                         (unbound-control flush {}, resolvectl flush-caches)",
+                        zone.host
+                    )),
                     format!("others may believe the old answer until {}", sight.until(old.ttl.into())),
                 )
             }
