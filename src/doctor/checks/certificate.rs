@@ -73,16 +73,24 @@ fn told(id: &'static str, result: Result<Finding>) -> Finding {
 }
 
 fn file(site: &Site) -> Result<Finding> {
-    const ID: &str = "certificate.file";
     let machine = &site.machine;
     let subject = format!("{}/{}", layout::CERTIFICATE, Store::FILE);
     let failure = acme::last_failure(&machine.path(layout::ACME))?;
     let finding = match Store::new(machine.path(layout::CERTIFICATE)).describe()? {
-        None => Finding::fail(ID, subject, "does not exist yet").command("sudo rcfed apply"),
-        Some(Err(error)) => Finding::fail(ID, subject, error.to_string()).command("sudo rcfed renew --force"),
+        None => missing(&subject),
+        Some(Err(error)) => damaged(&subject, &error),
         Some(Ok(certificate)) => judge(&subject, &certificate, &machine.config.names.served(), Timestamp::now()),
     };
     Ok(for_proxy(with_failure(finding, failure.as_ref(), Timestamp::now()), machine.config.proxy))
+}
+
+fn missing(subject: &str) -> Finding {
+    Finding::fail("certificate.file", subject, "does not exist").command("sudo rcfed apply")
+}
+
+fn damaged(subject: &str, error: &impl std::fmt::Display) -> Finding {
+    let said = format!("cannot be used: {error}");
+    Finding::fail("certificate.file", subject, said).command("sudo rcfed renew --force")
 }
 
 /// Another proxy may show a certificate of its own; what it really shows is looked at from outside.

@@ -44,7 +44,7 @@ fn a_certificate_is_judged_by_its_names_and_days() {
         at: "2026-11-20T10:00:00Z".parse().unwrap(),
         next: "2026-11-20T11:40:00Z".parse().unwrap(),
     };
-    let mut findings = Vec::new();
+    let mut findings = vec![missing("pair.pem"), damaged("pair.pem", &"its certificate chain is damaged")];
     let mut tell = |finding: Finding| findings.push(finding);
     for now in [
         "2026-10-01T00:00:00Z",

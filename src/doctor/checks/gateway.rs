@@ -152,10 +152,10 @@ fn judge_config(tried: Option<(i64, &str)>) -> Finding {
     const ID: &str = "gateway.config";
     match tried {
         None => Finding::unknown(ID, "gateway", "there is no image to try its files with"),
-        Some((0, _)) => Finding::ok(ID, "gateway", "nginx accepts its files"),
+        Some((0, _)) => Finding::ok(ID, "gateway", "has files that nginx accepts"),
         Some((_, said)) => {
-            let finding =
-                Finding::fail(ID, "gateway", "nginx does not accept its files on disk").command("sudo rcfed apply");
+            let finding = Finding::fail(ID, "gateway", "has files on disk that nginx does not accept")
+                .command("sudo rcfed apply");
             let lines = said.lines().map(str::trim).filter(|line| !line.is_empty());
             lines.take(4).fold(finding, Finding::seen)
         }

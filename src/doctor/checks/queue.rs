@@ -72,14 +72,14 @@ fn judge(health: &Value) -> Vec<Finding> {
                 SUBJECT,
                 format!("is full: {many}, the oldest for {}, and new ones are refused", span(oldest)),
             )
-            .remedy("what waits is delivered by itself once the bridge takes it; see the last error"),
+            .remedy("what waits is delivered by itself once the bridge takes it"),
         ));
     } else if invites > 0 && oldest >= STUCK {
         let whom =
             if unresolved == invites { "until Dendrite tells whether it accepted them" } else { "for the bridge" };
         findings.push(with_error(
             Finding::warn(ID, SUBJECT, format!("does not get on: {many} {whom}, the oldest for {}", span(oldest)))
-                .remedy("what waits is delivered by itself once its receiver answers; see the last error"),
+                .remedy("what waits is delivered by itself once its receiver answers"),
         ));
     } else if invites > 0 {
         findings.push(with_error(Finding::info(ID, SUBJECT, format!("{many}, the oldest for {}", span(oldest)))));
