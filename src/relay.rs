@@ -31,6 +31,7 @@ mod seen;
 mod serve;
 mod split;
 mod transaction;
+mod words;
 mod writer;
 
 #[cfg(test)]
@@ -74,11 +75,11 @@ fn open(config: &RelayConfig) -> Result<queue::Queue, RelayError> {
     let opened = queue::Queue::open(&config.journal, bounds, first);
     let (queue, broken) = opened.map_err(|source| RelayError::Journal { path: config.journal.clone(), source })?;
     if broken > 0 {
-        serve::say(&format!("{broken} lines of the journal cannot be read and were passed over"));
+        serve::say(&words::passed_over(broken));
     }
     let (invites, unresolved, _) = queue.index().numbers();
     if invites > 0 {
-        serve::say(&format!("{invites} invites wait for the bridge, {unresolved} of them to be asked about first"));
+        serve::say(&words::waiting(invites, unresolved));
     }
     Ok(queue)
 }

@@ -23,6 +23,7 @@ use tokio::time::timeout;
 
 use super::index::Kind;
 use super::serve::{BoxError, Relay, deepest, say};
+use super::words;
 
 /// Asks for ever.
 pub async fn run(relay: &Relay) {
@@ -46,7 +47,7 @@ pub async fn run(relay: &Relay) {
         }
         let answer = match timeout(relay.config.homeserver_limit, ask(relay, &id)).await {
             Ok(answer) => answer,
-            Err(_) => Err("the homeserver did not answer in time".into()),
+            Err(_) => Err(words::reason(words::HOMESERVER_LATE).into()),
         };
         let pace = &relay.config.pace;
         let now = Instant::now();
@@ -54,7 +55,7 @@ pub async fn run(relay: &Relay) {
             Ok(Some(event)) => {
                 failures = 0;
                 relay.tell(Kind::Confirm, &None);
-                say(&format!("invite {id}: the homeserver has it"));
+                say(&words::accepted(&id));
                 // If it cannot be written, it gets another turn there.
                 let _ = relay.queue.accept(&id, event).await;
             }
@@ -64,7 +65,7 @@ pub async fn run(relay: &Relay) {
                 let mut since = now;
                 relay.queue.index().change(&id, |waiting| since = *waiting.asked.get_or_insert(now));
                 if now.duration_since(since) >= pace.grace {
-                    say(&format!("invite {id}: the homeserver does not have it; it is forgotten"));
+                    say(&words::forgotten(&id));
                     relay.queue.index().deny(&id);
                     let _ = relay.queue.void(&id).await;
                     continue;
@@ -125,7 +126,7 @@ async fn ask(relay: &Relay, id: &str) -> Result<Option<String>, BoxError> {
         (status, body) = sync(relay, &state_key).await?;
     }
     if status != StatusCode::OK {
-        return Err(format!("its answer to a sync has status {}", status.as_u16()).into());
+        return Err(words::sync_status(status.as_u16()).into());
     }
     let sync: Sync = serde_json::from_slice(&body)?;
     let invited = sync.rooms.invite.get(&room_id);
@@ -150,17 +151,17 @@ async fn sync(relay: &Relay, user: &str) -> Result<(StatusCode, Bytes), BoxError
 }
 
 async fn register(relay: &Relay, user: &str) -> Result<(), BoxError> {
-    let local = user.strip_prefix('@').and_then(|rest| rest.split(':').next()).ok_or("the invited user has no name")?;
+    let local = user.strip_prefix('@').and_then(|rest| rest.split(':').next()).ok_or(words::NO_LOCAL_PART)?;
     let body = json!({ "type": "m.login.application_service", "username": local, "inhibit_login": true });
     let (status, _) = call(relay, Method::POST, "/_matrix/client/v3/register", body.to_string()).await?;
     match status {
         StatusCode::OK => Ok(()),
-        status => Err(format!("it gives `{user}` no account (status {})", status.as_u16()).into()),
+        status => Err(words::no_account(user, status.as_u16()).into()),
     }
 }
 
 async fn call(relay: &Relay, method: Method, path: &str, body: String) -> Result<(StatusCode, Bytes), BoxError> {
-    let url = relay.config.homeserver_url.at(path).ok_or("the path does not make a URL")?;
+    let url = relay.config.homeserver_url.at(path).ok_or(words::NO_URL)?;
     let request = Request::builder()
         .method(method)
         .uri(url)

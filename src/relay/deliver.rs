@@ -16,6 +16,7 @@ use super::forward::bridge_url;
 use super::index::Kind;
 use super::seen::digest;
 use super::serve::{BoxError, Relay, deepest, say};
+use super::words;
 use crate::fault;
 
 /// How an attempt ended.
@@ -64,7 +65,7 @@ pub async fn run(relay: &Relay) {
                         fault::point("invite-done");
                         continue;
                     }
-                    Err(error) => say(&format!("invite {id}: delivered, but not written down: {error}")),
+                    Err(error) => say(&words::not_written(&id, error)),
                 }
                 (now + pace.wait(1), None)
             }
@@ -81,7 +82,7 @@ pub async fn run(relay: &Relay) {
             Outcome::Wrong(why) => {
                 let attempts = count(relay, &id);
                 if attempts >= WRONG_LIMIT {
-                    say(&format!("invite {id} is given up after {attempts} attempts: {why}"));
+                    say(&words::given_up(&id, attempts, &why));
                     let _ = relay.queue.drop_for_good(&id).await;
                     continue;
                 }
@@ -119,32 +120,31 @@ async fn one(relay: &Relay, id: &str) -> Outcome {
     let event = match relay.queue.event(id).await {
         Ok(Some(event)) => event,
         Ok(None) => return Outcome::Taken,
-        Err(error) => return Outcome::Away(format!("the journal cannot be read: {error}")),
+        Err(error) => return Outcome::Away(words::journal_unreadable(error)),
     };
     match timeout(relay.config.bridge_limit, send(relay, id, &event)).await {
-        Err(_) => Outcome::Failed("the bridge did not answer in time".into()),
+        Err(_) => Outcome::Failed(words::reason(words::BRIDGE_LATE)),
         Ok(Err(error)) => Outcome::Away(format!("bridge: {}", deepest(error.as_ref()))),
         Ok(Ok(StatusCode::OK)) => {
             fault::point("invite-delivered");
             relay.queue.index().remember([digest(id)]);
-            say(&format!("invite {id} delivered"));
+            say(&words::delivered(id));
             Outcome::Taken
         }
-        Ok(Ok(status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN))) => Outcome::Forbidden(format!(
-            "the bridge does not accept the homeserver's token (status {})",
-            status.as_u16()
-        )),
+        Ok(Ok(status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN))) => {
+            Outcome::Forbidden(words::wrong_token(status.as_u16()))
+        }
         Ok(Ok(
             status @ (StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY),
-        )) => Outcome::Wrong(format!("the bridge refuses it with status {}", status.as_u16())),
-        Ok(Ok(status)) => Outcome::Failed(format!("the bridge answered with status {}", status.as_u16())),
+        )) => Outcome::Wrong(words::refused(status.as_u16())),
+        Ok(Ok(status)) => Outcome::Failed(words::failed(status.as_u16())),
     }
 }
 
 async fn send(relay: &Relay, id: &str, event: &str) -> Result<StatusCode, BoxError> {
     let hash = crate::topology::hex(&digest(id));
     let path = format!("/_matrix/app/v1/transactions/rcfed-{hash}").parse()?;
-    let url = bridge_url(&relay.config, &path).ok_or("the path does not make a URL")?;
+    let url = bridge_url(&relay.config, &path).ok_or(words::NO_URL)?;
     let body = Full::from(format!("{{\"events\":[{event}]}}")).map_err(|never| match never {}).boxed_unsync();
     let request = Request::put(url)
         .header(AUTHORIZATION, relay.config.hs_token.bearer())

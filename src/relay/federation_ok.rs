@@ -10,6 +10,7 @@ use hyper::header::HeaderValue;
 use super::answer::{Answer, noted, unrecognized, whole};
 use super::config::Own;
 use super::serve::Relay;
+use super::words;
 use crate::dns::Lookup;
 use crate::doctor::remote::witness;
 use crate::host::fs;
@@ -29,9 +30,7 @@ pub async fn federation_ok(relay: &Relay, query: &str) -> Answer {
                 Err(why) => answer(StatusCode::OK, "BAD", &format!("BAD: {why}")),
             }
         }
-        Some(_) => {
-            answer(StatusCode::FORBIDDEN, "This is the word of one server about itself", "another server's name")
-        }
+        Some(_) => answer(StatusCode::FORBIDDEN, words::ONE_SERVER, "another server's name"),
     }
 }
 

@@ -23,6 +23,7 @@ use super::answer::{Answer, noted, refuse, too_large, unauthorized, unrecognized
 use super::config::RelayConfig;
 use super::serve::{BoxError, Relay, authorized, deepest, say};
 use super::transaction::{Filtered, Passed};
+use super::words;
 
 /// Hands on anything below `/_matrix/app/`.
 pub async fn forward(relay: Arc<Relay>, request: Request<Incoming>) -> Answer {
@@ -47,9 +48,8 @@ pub async fn forward(relay: Arc<Relay>, request: Request<Incoming>) -> Answer {
             noted(answer, format_args!("bridge: {}", deepest(error.as_ref())))
         }
         Ok(Err(_)) => {
-            let answer =
-                refuse(StatusCode::GATEWAY_TIMEOUT, "M_CONNECTION_TIMEOUT", "The bridge did not answer in time");
-            noted(answer, "the bridge did not answer in time")
+            let answer = refuse(StatusCode::GATEWAY_TIMEOUT, "M_CONNECTION_TIMEOUT", words::BRIDGE_LATE);
+            noted(answer, words::reason(words::BRIDGE_LATE))
         }
         Err(error) => noted(refuse(StatusCode::INTERNAL_SERVER_ERROR, "M_UNKNOWN", "Internal error"), error),
     }
@@ -78,7 +78,7 @@ async fn transaction(relay: Arc<Relay>, mut request: Request<Incoming>) -> Sent 
     let answer = send(&relay, request, filter).await?;
     let Passed { digests, accepted, dropped } = mem::take(&mut *passed.lock().unwrap_or_else(PoisonError::into_inner));
     if dropped > 0 {
-        say(&format!("{dropped} events left out of a transaction: the bridge has them, or gets them as invites"));
+        say(&words::left_out(dropped));
     }
     if answer.0 == StatusCode::OK {
         relay.queue.index().remember(digests);
@@ -98,7 +98,7 @@ async fn send(
     shape: impl FnOnce(UnsyncBoxBody<Bytes, BoxError>) -> UnsyncBoxBody<Bytes, BoxError>,
 ) -> Sent {
     let (parts, body) = request.into_parts();
-    let url = bridge_url(&relay.config, &parts.uri).ok_or("the path does not make a URL")?;
+    let url = bridge_url(&relay.config, &parts.uri).ok_or(words::NO_URL)?;
     let mut onward = Request::builder().method(parts.method).uri(url);
     onward = onward.header(AUTHORIZATION, relay.config.hs_token.bearer());
     if let Some(content_type) = parts.headers.get(CONTENT_TYPE) {
@@ -109,7 +109,7 @@ async fn send(
     let content_type = response.headers().get(CONTENT_TYPE).cloned();
     let body = Limited::new(response.into_body(), ANSWER_LIMIT).collect().await.map_err(|error| {
         // Not to be taken for a request that is too large.
-        BoxError::from(format!("its answer cannot be used: {error}"))
+        BoxError::from(words::unusable(error))
     })?;
     let content_type = content_type.unwrap_or(HeaderValue::from_static("application/json"));
     Ok((status, content_type, body.to_bytes()))

@@ -19,6 +19,7 @@ use super::answer::{Answer, noted, refuse, too_large, unrecognized, whole};
 use super::queue::Intended;
 use super::request::{Invite, Target, origin};
 use super::serve::{BoxError, Relay, deepest};
+use super::words;
 use crate::fault;
 
 /// Answers `PUT /_matrix/federation/v1|v2/invite/{roomId}/{eventId}`.
@@ -32,7 +33,7 @@ pub async fn invite(relay: Arc<Relay>, request: Request<Incoming>) -> Answer {
         return refuse(StatusCode::UNAUTHORIZED, "M_UNAUTHORIZED", why);
     };
     let Ok(place) = relay.invites.clone().try_acquire_owned() else {
-        return noted(later("Too many invites at once"), "too many invites at once");
+        return noted(later(words::TOO_MANY), words::reason(words::TOO_MANY));
     };
     let (parts, body) = request.into_parts();
     let (body, _memory) = match collect(&relay, body).await {
@@ -63,9 +64,9 @@ async fn take(relay: &Relay, target: &Target, origin: &str, parts: Parts, body: 
     if !known {
         match relay.queue.intend(id, event.clone()).await {
             Ok(Intended::Written | Intended::Delivered) => {}
-            Ok(Intended::Full) => return noted(later("Too many invites wait for the bridge"), "the queue is full"),
+            Ok(Intended::Full) => return noted(later(words::QUEUE_FULL), "the queue is full"),
             Err(error) => {
-                let answer = refuse(StatusCode::SERVICE_UNAVAILABLE, "M_UNKNOWN", "The invite could not be kept");
+                let answer = refuse(StatusCode::SERVICE_UNAVAILABLE, "M_UNKNOWN", words::NOT_KEPT);
                 return noted(again(answer), format_args!("journal: {error}"));
             }
         }
@@ -79,21 +80,20 @@ async fn take(relay: &Relay, target: &Target, origin: &str, parts: Parts, body: 
                 false => drop(relay.queue.void(id).await),
                 true => relay.queue.release(id).await,
             }
-            let answer = refuse(StatusCode::BAD_GATEWAY, "M_CONNECTION_FAILED", "The homeserver cannot be reached");
+            let answer = refuse(StatusCode::BAD_GATEWAY, "M_CONNECTION_FAILED", words::HOMESERVER_AWAY);
             return noted(answer, format_args!("homeserver: {why}"));
         }
         Err(_) => {
             relay.queue.release(id).await;
-            let answer =
-                refuse(StatusCode::GATEWAY_TIMEOUT, "M_CONNECTION_TIMEOUT", "The homeserver did not answer in time");
-            return noted(answer, "the homeserver did not answer in time");
+            let answer = refuse(StatusCode::GATEWAY_TIMEOUT, "M_CONNECTION_TIMEOUT", words::HOMESERVER_LATE);
+            return noted(answer, words::reason(words::HOMESERVER_LATE));
         }
     };
     fault::point("invite-answered");
     let status = answer.status();
     if status == StatusCode::OK && !known {
         if let Err(error) = relay.queue.accept(id, event).await {
-            let answer = refuse(StatusCode::INTERNAL_SERVER_ERROR, "M_UNKNOWN", "The invite could not be kept");
+            let answer = refuse(StatusCode::INTERNAL_SERVER_ERROR, "M_UNKNOWN", words::NOT_KEPT);
             return noted(answer, format_args!("journal: {error}"));
         }
         fault::point("invite-accepted");
@@ -114,7 +114,7 @@ struct Failed {
 async fn forward(relay: &Relay, parts: Parts, body: Bytes) -> Result<Answer, Failed> {
     let failed = |sent, why: String| Failed { sent, why };
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-    let url = relay.config.homeserver_url.at(path).ok_or_else(|| failed(false, "the path is no URL".into()))?;
+    let url = relay.config.homeserver_url.at(path).ok_or_else(|| failed(false, words::NO_URL.into()))?;
     let mut onward = Request::builder().method(parts.method).uri(url);
     for name in [AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT] {
         for value in parts.headers.get_all(&name) {
@@ -128,7 +128,7 @@ async fn forward(relay: &Relay, parts: Parts, body: Bytes) -> Result<Answer, Fai
     let status = response.status();
     let content_type = response.headers().get(CONTENT_TYPE).cloned();
     let body = Limited::new(response.into_body(), ANSWER_LIMIT).collect().await;
-    let body = body.map_err(|error: BoxError| failed(true, format!("its answer cannot be used: {error}")))?;
+    let body = body.map_err(|error: BoxError| failed(true, words::unusable(error)))?;
     Ok(whole(status, content_type.unwrap_or(HeaderValue::from_static("application/json")), body.to_bytes()))
 }
 
@@ -151,7 +151,7 @@ async fn collect(relay: &Relay, mut body: Incoming) -> Result<(Bytes, Memory), B
             }
             let size = u32::try_from(data.len()).unwrap_or(u32::MAX);
             let Ok(claim) = relay.memory.clone().try_acquire_many_owned(size) else {
-                return Err(noted(later("Too many large invites at once"), "too many large invites at once"));
+                return Err(noted(later(words::TOO_MANY_LARGE), words::reason(words::TOO_MANY_LARGE)));
             };
             claimed.push(claim);
             whole.extend_from_slice(data);
@@ -161,8 +161,8 @@ async fn collect(relay: &Relay, mut body: Incoming) -> Result<(Bytes, Memory), B
     match timeout(relay.config.body_limit, all).await {
         Ok(collected) => collected.map_err(Box::new),
         Err(_) => {
-            let answer = refuse(StatusCode::REQUEST_TIMEOUT, "M_UNKNOWN", "The body did not arrive in time");
-            Err(noted(answer, "the body did not arrive in time").into())
+            let answer = refuse(StatusCode::REQUEST_TIMEOUT, "M_UNKNOWN", words::BODY_LATE);
+            Err(noted(answer, words::reason(words::BODY_LATE)).into())
         }
     }
 }

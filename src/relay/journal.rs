@@ -215,7 +215,7 @@ impl Journal {
             let Some(entry) = self.entries.get(id) else { continue };
             let line = self.line(entry)?;
             let Some(Record::Intent(intent)) = Record::parse(&line) else {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "the journal was changed by somebody else"));
+                return Err(io::Error::new(io::ErrorKind::InvalidData, super::words::JOURNAL_CHANGED));
             };
             let line = Record::Intent(Intent { accepted: entry.accepted, ..intent }).line();
             out.write_all(&line)?;

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use super::answer::{Answer, noted, refuse, reply, too_large, unauthorized};
 use super::serve::{BoxError, Relay, authorized, deepest};
+use super::words;
 
 /// Answers `POST /_matrix/client/v1/appservice/{id}/ping`.
 pub async fn ping(relay: &Relay, id: &str, request: Request<Incoming>) -> Answer {
@@ -29,12 +30,8 @@ pub async fn ping(relay: &Relay, id: &str, request: Request<Incoming>) -> Answer
     let start = Instant::now();
     match timeout(relay.config.ping_limit, ask(relay, transaction)).await {
         Err(_) => {
-            let answer = refuse(
-                StatusCode::GATEWAY_TIMEOUT,
-                "M_CONNECTION_TIMEOUT",
-                "The bridge did not answer the ping in time",
-            );
-            noted(answer, "the bridge did not answer in time")
+            let answer = refuse(StatusCode::GATEWAY_TIMEOUT, "M_CONNECTION_TIMEOUT", words::PING_LATE);
+            noted(answer, words::reason(words::BRIDGE_LATE))
         }
         Ok(Err(error)) => {
             let answer = refuse(StatusCode::BAD_GATEWAY, "M_CONNECTION_FAILED", "The bridge cannot be reached");
@@ -58,7 +55,7 @@ async fn transaction_id(body: Incoming) -> Result<Option<Value>, Box<Answer>> {
         Ok(Ok(body)) => body.to_bytes(),
         Ok(Err(_)) => return Err(Box::new(too_large())),
         Err(_) => {
-            return Err(refuse(StatusCode::REQUEST_TIMEOUT, "M_UNKNOWN", "The body did not arrive in time").into());
+            return Err(refuse(StatusCode::REQUEST_TIMEOUT, "M_UNKNOWN", words::BODY_LATE).into());
         }
     };
     if body.is_empty() {
@@ -70,7 +67,7 @@ async fn transaction_id(body: Incoming) -> Result<Option<Value>, Box<Answer>> {
             Some(id) if !id.is_string() => bad("M_BAD_JSON", "transaction_id is not a string"),
             id => Ok(id),
         },
-        Ok(_) => bad("M_BAD_JSON", "The body is not an object"),
+        Ok(_) => bad("M_BAD_JSON", words::NOT_AN_OBJECT),
         Err(_) => bad("M_NOT_JSON", "The body is not JSON"),
     }
 }
@@ -78,7 +75,7 @@ async fn transaction_id(body: Incoming) -> Result<Option<Value>, Box<Answer>> {
 async fn ask(relay: &Relay, transaction: Option<Value>) -> Result<(StatusCode, String), BoxError> {
     let body = transaction.map_or_else(|| json!({}), |id| json!({ "transaction_id": id }));
     let body = Full::from(body.to_string()).map_err(|never| match never {}).boxed_unsync();
-    let url = relay.config.bridge_url.at("/_matrix/app/v1/ping").ok_or("the bridge's address is no URL")?;
+    let url = relay.config.bridge_url.at("/_matrix/app/v1/ping").ok_or(words::BRIDGE_NO_URL)?;
     let request = Request::post(url)
         .header(AUTHORIZATION, relay.config.hs_token.bearer())
         .header(CONTENT_TYPE, "application/json")

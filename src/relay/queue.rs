@@ -140,7 +140,7 @@ impl Queue {
 }
 
 fn gone() -> io::Error {
-    io::Error::other("the journal's thread has ended")
+    io::Error::other(super::words::JOURNAL_ENDED)
 }
 
 /// The index behind its lock.

@@ -26,7 +26,7 @@ use super::config::Token;
 use super::health::{Told, health};
 use super::index::Kind;
 use super::queue::Queue;
-use super::{RelayConfig, RelayError, confirm, deliver, federation_ok, forward, invite, ping};
+use super::{RelayConfig, RelayError, confirm, deliver, federation_ok, forward, invite, ping, words};
 
 /// What every request needs.
 pub struct Relay {
@@ -79,7 +79,7 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Serves until `stop`, then finishes what was begun, for at most [`DRAIN_LIMIT`].
 pub async fn serve(listener: TcpListener, config: RelayConfig, queue: Queue, stop: impl Future<Output = ()>) {
-    say(&format!("listening on {}, bridge at {}", config.listen, config.bridge_url));
+    say(&words::listens(config.listen, &config.bridge_url));
     let relay = Arc::new(Relay::new(config, queue));
     let mut workers = JoinSet::new();
     let (delivering, confirming) = (relay.clone(), relay.clone());
@@ -167,7 +167,7 @@ async fn accept(listener: &TcpListener, permits: &Arc<Semaphore>) -> Option<(Tcp
     match listener.accept().await {
         Ok((stream, _)) => Some((stream, permit)),
         Err(error) => {
-            say(&format!("could not accept a connection: {error}"));
+            say(&words::no_connection(error));
             // Out of file descriptors, most likely: trying again at once would only spin.
             sleep(Duration::from_millis(100)).await;
             None

@@ -321,15 +321,17 @@ fn a_configuration_is_refused_without_showing_its_tokens() {
         (good.replace("http://homeserver:8008", "https://homeserver/path"), 0o400),
         (good.replace("hs_token = \"hstoken\"\n", ""), 0o400),
     ];
-    let told = cases.map(|(text, mode)| {
-        let error = crate::error::Error::from(load(&text, mode).unwrap_err());
+    let missing = RelayConfig::load(Path::new("/nonexistent/relay.toml")).unwrap_err();
+    let errors = cases.map(|(text, mode)| load(&text, mode).unwrap_err()).into_iter().chain([missing]);
+    let told = errors.map(|error| {
+        let error = crate::error::Error::from(error);
         let line = format!("{} → {}", error.message(), error.hint().unwrap_or_default());
         assert!(!line.contains("geheim") && !line.contains("12345678"), "{line}");
         let path = line.split('`').nth(1).unwrap().to_owned();
         line.replace(&path, "relay.toml")
     });
     assert!(!format!("{:?}", load(&good, 0o400).unwrap()).contains("astoken"));
-    insta::assert_snapshot!(told.join("\n"));
+    insta::assert_snapshot!(told.collect::<Vec<_>>().join("\n"));
 }
 
 #[test]
