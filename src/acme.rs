@@ -16,6 +16,7 @@ mod store;
 mod translate;
 mod trouble;
 mod when;
+mod words;
 
 use std::path::PathBuf;
 
@@ -106,7 +107,7 @@ pub async fn obtain(options: &Options, store: &Store, names: &[&DomainName], ui:
 async fn interrupted(options: &Options, names: &[&DomainName], ui: &Ui) -> Result<Option<Pair>, AcmeError> {
     let (directory, now) = (options.directory.as_str(), clock::now());
     let Some(order) = Pending::load(&options.acme_dir, directory, names, now)? else { return Ok(None) };
-    let task = ui.task(format!("certificate from {}, ordered by an earlier run", Authority::of(directory)));
+    let task = ui.task(words::resumed(Authority::of(directory)));
     let result = async {
         let client = client(directory, options)?;
         let account = Account::open(&client, directory, options.email.as_ref(), &options.acme_dir).await?;
@@ -125,7 +126,7 @@ async fn interrupted(options: &Options, names: &[&DomainName], ui: &Ui) -> Resul
             Ok(Some(pair))
         }
         None => {
-            task.done("it is gone, so another is ordered");
+            task.done(words::GONE);
             pending::forget(&options.acme_dir)?;
             Ok(None)
         }
@@ -143,7 +144,7 @@ async fn attempt(options: &Options, names: &[&DomainName], ui: &Ui) -> Result<Pa
                 .await
         };
         match result.await {
-            Ok(()) => task.done("every name can be proven"),
+            Ok(()) => task.done(words::PROVEN),
             Err(error) => {
                 task.failed("");
                 return Err(AcmeError::Rehearsal(Box::new(error)));

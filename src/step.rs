@@ -25,6 +25,7 @@ mod site;
 mod things;
 mod trial;
 mod unit;
+mod words;
 
 use crate::config::{Config, Existing, Service};
 use crate::error::Result;

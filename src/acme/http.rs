@@ -146,7 +146,7 @@ fn name_ourselves(headers: &mut HeaderMap) {
 
 /// RFC 8555 §7.1.1: what every directory has.
 fn not_a_directory(status: u16, json: Option<&serde_json::Value>) -> Option<String> {
-    let Some(json) = json else { return Some(format!("the answer is not JSON (status {status})")) };
+    let Some(json) = json else { return Some(super::words::not_json(status)) };
     let missing = ["newNonce", "newAccount", "newOrder"].into_iter().find(|key| !json[*key].is_string())?;
     Some(format!("the answer (status {status}) has no `{missing}`"))
 }
@@ -192,7 +192,7 @@ mod tests {
         let look = |text: &str| not_a_directory(200, serde_json::from_str(text).ok().as_ref());
         assert_eq!(look(r#"{"newNonce":"a","newAccount":"b","newOrder":"c"}"#), None);
         assert_eq!(look(r#"{"newNonce":"a","newAccount":"b"}"#).unwrap(), "the answer (status 200) has no `newOrder`");
-        assert_eq!(look("<html>").unwrap(), "the answer is not JSON (status 200)");
+        assert_eq!(look("<html>").unwrap(), super::super::words::not_json(200));
     }
 
     #[test]

@@ -14,6 +14,7 @@ use super::pair::Pair;
 use super::pending::Pending;
 use super::refusal::Refusal;
 use super::translate::{problem_of, translate};
+use super::words;
 use crate::clock;
 use crate::domain::DomainName;
 use crate::fault;
@@ -93,7 +94,7 @@ impl Job<'_> {
         self.wait(order, "the certificate", OrderStatus::Valid).await?;
         fault::point("issued");
         let chain = order.certificate().await.map_err(|error| self.error(error))?;
-        let fullchain_pem = chain.ok_or_else(|| self.protocol("a finished order has no certificate"))?;
+        let fullchain_pem = chain.ok_or_else(|| self.protocol(words::NO_CHAIN))?;
         Ok(Pair { fullchain_pem, privkey_pem: Secret::new(pending.key) })
     }
 
@@ -121,7 +122,7 @@ impl Job<'_> {
         let mut answers = Answers::new(self.challenge_dir)?;
         fault::point("order");
         self.answer(&mut order, &mut answers).await?;
-        self.task.note("waiting for the authority's look at every name");
+        self.task.note(words::LOOKING);
         match self.wait(&mut order, "its checks", OrderStatus::Ready).await {
             Err(AcmeError::Refused { failures, .. }) if failures.is_empty() => Err(self.refused(&mut order).await),
             Err(error) => Err(error),
@@ -138,9 +139,9 @@ impl Job<'_> {
                 continue;
             }
             let challenge = authorization.challenge(ChallengeType::Http01);
-            let challenge = challenge.ok_or_else(|| self.protocol("it offers no http-01 challenge"))?;
+            let challenge = challenge.ok_or_else(|| self.protocol(words::NO_HTTP_01))?;
             if !is_token(&challenge.token) {
-                return Err(self.protocol("a challenge's token is not base64url"));
+                return Err(self.protocol(words::BAD_TOKEN));
             }
             answers.add(&challenge.token, challenge.key_authorization().as_str())?;
         }
@@ -215,7 +216,7 @@ impl Job<'_> {
         }
         match order.state().error.as_ref() {
             Some(problem) => problem_of(problem, authority, self.client.retry_after(), self.names),
-            None => self.protocol("the order became invalid for no reason it told"),
+            None => self.protocol(words::NO_REASON),
         }
     }
 

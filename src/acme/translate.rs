@@ -8,6 +8,7 @@ use super::http::Client;
 use super::limit::Limit;
 use super::refusal::Refusal;
 use super::trouble::Trouble;
+use super::words;
 use crate::clock;
 use crate::domain::DomainName;
 
@@ -20,7 +21,7 @@ pub(super) fn translate(error: Error, client: &Client, names: &[&DomainName]) ->
             Ok(trouble) => return unreachable(authority, *trouble),
             Err(other) => other.to_string(),
         },
-        Error::Json(error) => format!("its answer is not understood ({error})"),
+        Error::Json(error) => words::not_understood(error),
         other => other.to_string(),
     };
     AcmeError::Protocol { authority, what }

@@ -5,6 +5,7 @@
 
 use super::State;
 use super::error::StepError;
+use super::words;
 use crate::config::Service;
 use crate::error::Result;
 use crate::machine::Machine;
@@ -15,7 +16,7 @@ pub(super) async fn inspect(machine: &Machine) -> Result<State> {
     let Some(client) = with_token(machine).await? else { return Ok(State::Absent) };
     Ok(match client.token_valid().await {
         Ok(true) => State::Current,
-        Ok(false) => State::Differs("Rocket.Chat does not know rcfed's token any more".into()),
+        Ok(false) => State::Differs(words::TOKEN_UNKNOWN.into()),
         Err(_) => State::Absent,
     })
 }

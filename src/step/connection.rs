@@ -3,6 +3,7 @@
 
 use super::State;
 use super::error::StepError;
+use super::words;
 use crate::config::{Existing, Service};
 use crate::error::Result;
 use crate::machine::Machine;
@@ -19,7 +20,7 @@ pub(super) async fn inspect(machine: &Machine) -> Result<State> {
     Ok(match found.networks.get(NETWORK) {
         None => State::Absent,
         Some((_, names)) if names.iter().any(|known| known == ALIAS.name()) => State::Current,
-        Some(_) => State::Differs(format!("`{name}` is on the network, but not as `{ALIAS}`")),
+        Some(_) => State::Differs(words::not_as(name, ALIAS)),
     })
 }
 

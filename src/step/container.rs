@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::error::StepError;
+use super::words;
 use super::{State, previous, replace};
 use crate::config::Service;
 use crate::error::Result;
@@ -19,7 +20,7 @@ pub(super) async fn inspect(machine: &Machine, service: Service) -> Result<State
         return Ok(State::Foreign(format!("a container `{name}` exists that rcfed did not make")));
     }
     if replace::interrupted(machine, service).await? {
-        return Ok(State::Differs("a replacement that was interrupted".into()));
+        return Ok(State::Differs(words::INTERRUPTED.into()));
     }
     let Some(observed) = observed else { return Ok(State::Absent) };
     let compared = compare(machine, service).await?.unwrap_or_default();

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::error::StepError;
 use super::ready::Watch;
+use super::words;
 use super::{State, dump, replace};
 use crate::config::Service;
 use crate::error::Result;
@@ -61,10 +62,10 @@ async fn mongodb_next(machine: &Machine) -> Result<Option<String>> {
     if hello["setName"].is_null() {
         let config = json!({"_id": "rs0", "members": [{"_id": 0, "host": "mongodb:27017"}]});
         let done = mongo(machine, None, &json!({"replSetInitiate": config})).await?;
-        return Ok(Some(done.err().unwrap_or_else(|| "the replica set was initiated".into())));
+        return Ok(Some(done.err().unwrap_or_else(|| words::INITIATED.into())));
     }
     if hello["isWritablePrimary"] != true {
-        return Ok(Some("the replica set elects its primary".into()));
+        return Ok(Some(words::ELECTING.into()));
     }
     if mongo(machine, Some("rcfed"), &json!({"ping": 1})).await?.is_err() {
         // Possible without a password only from inside the container and only while there is no user at all.
@@ -163,7 +164,7 @@ async fn postgres_next(machine: &Machine) -> Result<Option<String>> {
         return Ok(None);
     }
     let done = psql(machine, &["-v", "ON_ERROR_STOP=1", "-f", "/run/rcfed/role.sql"]).await?;
-    Ok(Some(done.err().unwrap_or_else(|| "role and database were made".into())))
+    Ok(Some(done.err().unwrap_or_else(|| words::ROLE_MADE.into())))
 }
 
 /// Runs psql as the database's own user over its socket; `Err` holds PostgreSQL's words.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::error::StepError;
+use super::words;
 use super::{State, database};
 use crate::clock;
 use crate::compat;
@@ -64,8 +65,7 @@ pub(super) async fn possible(machine: &Machine, service: Service) -> Result<()> 
     let kib: u64 = used.and_then(|text| text.split_whitespace().next()?.parse().ok()).unwrap_or_default();
     // The data on disk are compressed, indexes are not dumped: as much again is the usual size, and some is for others.
     let need = kib * 1024 + 256 * 1024 * 1024;
-    let free = facts::free_space(&machine.path(layout::STATE))
-        .map_err(|error| Error::new(error.to_string(), "check it with `df -h`"))?;
+    let free = facts::free_space(&machine.path(layout::STATE)).map_err(words::room_unknown)?;
     if free < need {
         let mb = |bytes: u64| bytes / (1024 * 1024);
         return Err(StepError::DumpRoom { service, need: mb(need), free: mb(free) }.into());
@@ -109,20 +109,20 @@ pub(super) async fn dump(machine: &Machine, service: Service, task: &Task) -> Re
     let ending = if database == Service::Mongodb { "archive.gz" } else { "sql" };
     let path = Path::new(layout::DUMPS).join(format!("{service}-{time}.{ending}"));
     task.note(format!("dumping to {}", path.display()));
-    let words = dump_words(service);
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    machine.docker.exec_to_file(&database.container(), &words, &machine.path(&path), task).await.map_err(|error| {
-        let error = Error::from(error);
-        let told = format!("{service} stays as it is, since its data could not be dumped: {}", error.message());
-        Error::new(told, error.hint().unwrap_or_default())
-    })?;
+    let command = dump_words(service);
+    let command: Vec<&str> = command.iter().map(String::as_str).collect();
+    machine
+        .docker
+        .exec_to_file(&database.container(), &command, &machine.path(&path), task)
+        .await
+        .map_err(|error| words::not_dumped(service, &error.into()))?;
     // By name: with the clock put back the newest does not come last.
     let mut old = dumps(&directory, service);
     old.retain(|old| *old != machine.path(&path));
     for old in old.into_iter().rev().skip(KEPT - 1) {
         fs::remove(&old)?;
     }
-    machine.ui.say(&format!("  {service}'s data as they were before the change: {}", path.display()));
+    machine.ui.say(&words::dumped(service, &path));
     Ok(path)
 }
 

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::State;
 use super::account;
 use super::error::StepError;
+use super::words;
 use crate::acme::Store;
 use crate::clock;
 use crate::config::{Apex, Config, Profile, Proxy, Service};
@@ -92,14 +93,14 @@ pub(super) async fn apply(machine: &Machine, task: &Task) -> Result<String> {
     }
     task.note("reading settings back");
     read_back(&client, &expected(machine)?, existing).await?;
-    task.note("asking the homeserver who the bridge is");
+    task.note(words::ASKING_WHO);
     whoami(machine).await?;
     task.note("Rocket.Chat checks its federation");
     let tester = machine.config.rocketchat.federation_tester.as_ref();
     let seen = match client.verify_federation(tester).await {
         // Older than 6.12, it asks nobody before it federates.
         Err(RestError::NoVerification) if existing => {
-            verdict.words = "Rocket.Chat has its settings; this version has no check of its own".into();
+            verdict.words = words::NO_CHECK.into();
             verdict.store(machine)?;
             return Ok(verdict.words);
         }
@@ -211,11 +212,6 @@ mod tests {
             let told = [Ok(Duration::ZERO), Err(problem())].map(|ping| hint(&config, &seen(ping)).unwrap());
             format!("{proxy}: {}", told.join("\nwithout a ping: "))
         });
-        insta::assert_snapshot!(told.join("\n"), @r"
-        gateway: look, then run `sudo rcfed apply`
-        without a ping: look, then run `sudo rcfed apply`
-        none: let your proxy answer on port 443 for example.org, chat.example.org, matrix.example.org and forward to 127.0.0.1:8080; it may use the certificate in /var/lib/rcfed/certificate/pair.pem (docs/proxy.md). If it does already: look, then run `sudo rcfed apply`
-        without a ping: look, then run `sudo rcfed apply`
-        ");
+        insta::assert_snapshot!(told.join("\n"));
     }
 }

@@ -2,6 +2,7 @@
 
 use super::State;
 use super::error::StepError;
+use super::words;
 use crate::compat;
 use crate::config::{Profile, Service};
 use crate::error::Result;
@@ -15,7 +16,7 @@ pub(super) async fn inspect(machine: &Machine, service: Service) -> Result<State
     Ok(match machine.image(service).await? {
         None => State::Absent,
         Some(image) if image.digest.is_some() && !machine.digests()?.contains_key(&machine.reference(service)?) => {
-            State::Differs("its digest was not recorded".into())
+            State::Differs(words::NO_DIGEST.into())
         }
         Some(_) => State::Current,
     })

@@ -9,6 +9,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use super::error::StepError;
+use super::words;
 use super::{State, previous};
 use crate::config::{Proxy, Service};
 use crate::error::Result;
@@ -29,7 +30,7 @@ pub(super) async fn inspect(machine: &Machine) -> Result<State> {
     let state = at_work(machine).await?;
     // A change by hand leaves the digest as it was.
     if state == State::Current && previous::read_changed(machine, Service::Gateway, None)?.is_some() {
-        return Ok(State::Differs("the gateway may work with files that were changed by hand".into()));
+        return Ok(State::Differs(words::BY_HAND.into()));
     }
     Ok(state)
 }
@@ -37,14 +38,10 @@ pub(super) async fn inspect(machine: &Machine) -> Result<State> {
 async fn at_work(machine: &Machine) -> Result<State> {
     for part in [Part::Http, Part::Https] {
         if loaded(machine, part).await? != wanted(machine, part) {
-            return Ok(State::Differs("the gateway works with another configuration".into()));
+            return Ok(State::Differs(words::ANOTHER_CONFIGURATION.into()));
         }
     }
-    Ok(if serves_pair(machine).await? {
-        State::Current
-    } else {
-        State::Differs("the gateway serves another certificate".into())
-    })
+    Ok(if serves_pair(machine).await? { State::Current } else { State::Differs(words::ANOTHER_CERTIFICATE.into()) })
 }
 
 pub(super) async fn apply(machine: &Machine) -> Result<String> {

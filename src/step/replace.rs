@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::error::StepError;
 use super::ready::{self, Watch};
+use super::words;
 use super::{State, database, dump, previous, reload};
 use crate::config::Service;
 use crate::deployment::Deployment;
@@ -186,9 +187,7 @@ pub(super) async fn prove(machine: &Machine, service: Service, may_go_back: bool
     let mut watch = Watch::new(service);
     while !answers_at_all(machine, service).await? {
         if let Err(error) = watch.look(machine).await {
-            let both =
-                format!("{}\nThe previous container was started again, and: {}", unwell.message(), error.message());
-            return Err(Error::new(both, error.hint().unwrap_or_default()));
+            return Err(words::previous_unwell(&unwell, &error));
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }

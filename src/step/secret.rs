@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use ring::rand::{SecureRandom, SystemRandom};
 
 use super::error::StepError;
+use super::words;
 use super::{State, account};
 use crate::adopt;
 use crate::clock;
@@ -22,9 +23,7 @@ pub(super) fn inspect(machine: &Machine, secret: &topology::Secret) -> Result<St
         // It counts only for the first start; afterwards Rocket.Chat has the password, and people change it there.
         (Origin::File(_), Some(_)) if secret.name == SecretName::AdminPassword => State::Current,
         (Origin::File(path), Some(kept)) => match fs::read_text(path)? {
-            Some(text) if text.trim_end_matches('\n') != kept.expose() => {
-                State::Differs("the file has another one".into())
-            }
+            Some(text) if text.trim_end_matches('\n') != kept.expose() => State::Differs(words::ANOTHER_IN_FILE.into()),
             _ => State::Current,
         },
         _ => State::Current,

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::error::StepError;
+use super::words;
 use super::{State, account, federation};
 use crate::adopt::{self, SETTINGS};
 use crate::config::Existing;
@@ -64,7 +65,7 @@ pub(super) async fn apply(machine: &Machine) -> Result<String> {
         }
         written += 1;
     }
-    Ok(format!("{written} written, {} as they were", SETTINGS.len() - written))
+    Ok(words::written(written, SETTINGS.len()))
 }
 
 /// What is written, the switch last: the bridge starts with everything else in place.

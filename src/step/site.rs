@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::State;
 use super::error::StepError;
-use crate::error::{Error, Result};
+use super::words;
+use crate::error::Result;
 use crate::host::fs::{self, Access};
 use crate::host::nginx;
 use crate::machine::Machine;
@@ -28,14 +29,14 @@ pub(super) async fn inspect(machine: &Machine, phase: Phase) -> Result<State> {
     let site = site(machine, phase)?;
     let Some(there) = fs::read_text(&machine.path(site.path))? else { return Ok(State::Absent) };
     if !there.starts_with(OURS) {
-        return Ok(State::Foreign(format!("a file `{}` exists that rcfed did not write", site.path)));
+        return Ok(State::Foreign(words::foreign_file(site.path)));
     }
     if there != text(machine, site) {
         return Ok(State::Differs("its content".into()));
     }
     Ok(match loaded(machine, site).await {
         true => State::Current,
-        false => State::Differs("nginx has not loaded it".into()),
+        false => State::Differs(words::NOT_LOADED.into()),
     })
 }
 
@@ -67,7 +68,7 @@ pub(super) async fn apply(machine: &Machine, phase: Phase) -> Result<String> {
 
 fn site(machine: &Machine, phase: Phase) -> Result<&Site> {
     let found = machine.topology.sites.iter().find(|site| site.phase == phase);
-    found.ok_or_else(|| Error::new("there is no site file in this configuration", "please report this"))
+    found.ok_or_else(words::no_site)
 }
 
 /// The text with paths as they are on this machine.

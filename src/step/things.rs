@@ -23,7 +23,7 @@ pub(super) async fn things(step: &Step, machine: &Machine, receipt: &Receipt) ->
             name.map(|container| Undo::Disconnect { container }).into_iter().collect()
         }
         Step::Container(service) => container(machine, *service),
-        Step::Database(_) => vec![Undo::Keep { why: "it is data in a volume".into() }],
+        Step::Database(_) => vec![Undo::Keep { why: super::words::IN_A_VOLUME.into() }],
         Step::Directory(directory) => return directories(machine, receipt, directory),
         // What the doctor saw counts for nothing without the deployment.
         Step::Federation => [layout::VERDICT, doctor::PAST].map(|path| Undo::RemoveFile { path: path.into() }).into(),

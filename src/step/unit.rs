@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::error::StepError;
+use super::words;
 use super::{State, file};
 use crate::error::Result;
 use crate::host::fs::{self, Access};
@@ -52,7 +53,7 @@ pub(super) async fn inspect(machine: &Machine) -> Result<State> {
         && systemd::runs(&machine.host)
         && systemd::systemctl(&["is-active", "--quiet", "rcfed-renew.timer"]).await.is_err()
     {
-        state = State::Differs("the timer does not run".into());
+        state = State::Differs(words::NO_TIMER.into());
     }
     Ok(state)
 }
@@ -66,7 +67,7 @@ pub(super) async fn apply(machine: &Machine) -> Result<String> {
         fs::write(&path, text.as_bytes(), Access::root(0o644))?;
     }
     if !systemd::runs(&machine.host) {
-        return Ok("cron, since there is no systemd".into());
+        return Ok(words::CRON.into());
     }
     systemd::systemctl(&["daemon-reload"]).await?;
     systemd::systemctl(&["enable", "--now", "rcfed-renew.timer"]).await?;

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tokio::time::Instant as Until;
 
+use super::super::words;
 use super::Verdict;
 use crate::clock;
 use crate::config::{Apex, Config, Proxy, Service};
@@ -48,11 +49,11 @@ pub(super) async fn holds(machine: &Machine, client: &Client) -> Result<bool> {
 
 /// Proves it, and says how far it goes.
 pub(super) async fn apply(machine: &Machine, client: &Client, task: &Task, verdict: &mut Verdict) -> Result<()> {
-    task.note("asking for the licence's modules");
+    task.note(words::ASKING_FOR_MODULES);
     licensed(machine, client).await?;
     task.note("reading settings back");
     super::read_back(client, &expected(&machine.config), false).await?;
-    task.note("asking for its keys as other servers do");
+    task.note(words::ASKING_FOR_KEYS);
     let started = Instant::now();
     while let Err(why) = keys(machine).await? {
         if started.elapsed() > PATIENCE {
@@ -62,17 +63,16 @@ pub(super) async fn apply(machine: &Machine, client: &Client, task: &Task, verdi
         tokio::time::sleep(PAUSE).await;
     }
     let name = &machine.config.names.federated;
-    verdict.words = format!("Rocket.Chat answers other servers as {name} with keys of its own");
+    verdict.words = proven(name);
     if machine.config.names.apex == Apex::Elsewhere {
-        task.note("asking the web site on the federated domain");
+        task.note(words::ASKING_THE_SITE);
         if let Err(why) = delegated(machine).await? {
             verdict.federation = "pending".into();
-            verdict.words = format!("the web site on {name} does not send other servers here yet: {why}");
-            verdict.hint = Some("let it answer as is said below, then run `sudo rcfed apply`".into());
+            (verdict.words, verdict.hint) = (not_sent(name, &why), Some(LET_IT.into()));
         }
     } else if machine.config.proxy == Proxy::None && !answered(machine).await? {
         verdict.federation = "invalid".into();
-        verdict.words = format!("Rocket.Chat has keys as {name}, but nobody answers for {name} at port 443");
+        verdict.words = unanswered(name);
         verdict.hint = Some(format!("{}, then run `sudo rcfed apply`", super::at_the_proxy(&machine.config)));
     }
     Ok(())
@@ -141,6 +141,31 @@ fn silent(name: &DomainName, why: &str) -> Error {
     )
 }
 
+fn proven(name: &DomainName) -> String {
+    format!("Rocket.Chat answers other servers as {name} with keys of its own")
+}
+
+fn not_sent(name: &DomainName, why: &str) -> String {
+    format!("the web site on {name} does not send other servers here yet: {why}")
+}
+
+const LET_IT: &str = "let it answer as is said below, then run `sudo rcfed apply`";
+
+fn unanswered(name: &DomainName) -> String {
+    format!("Rocket.Chat has keys as {name}, but nobody answers for {name} at port 443")
+}
+
+fn no_server_name(error: impl std::fmt::Display) -> Error {
+    Error::new(error.to_string(), "see `federated_domain` in the configuration")
+}
+
+fn wrong_way(other: &str, wanted: &str) -> String {
+    format!("it names {other}, not {wanted}")
+}
+
+const NO_DOCUMENT: &str = "it has no document that names a server";
+const NO_GATEWAY_ANSWER: &str = "no answer through the gateway";
+
 fn refused(file: &str, reason: &str) -> Error {
     Error::new(format!("Rocket.Chat does not take the licence of {file}: {reason}"), remedy(file))
 }
@@ -167,7 +192,7 @@ pub(crate) async fn keys(machine: &Machine) -> Result<Result<(), String>> {
             return Ok(Err("the gateway does not run".into()));
         };
         let host = render::delegate(config).as_str();
-        tls::get(base.trim_start_matches("http://"), host, PATH).await.ok_or("no answer through the gateway".to_owned())
+        tls::get(base.trim_start_matches("http://"), host, PATH).await.ok_or(NO_GATEWAY_ANSWER.to_owned())
     } else {
         let Some(base) = machine.url(Service::Rocketchat, 3000).await? else {
             return Ok(Err("Rocket.Chat does not run".into()));
@@ -199,14 +224,14 @@ fn judge(body: &str, name: &str, now: i64) -> Result<(), String> {
 async fn delegated(machine: &Machine) -> Result<Result<(), String>> {
     let config = &machine.config;
     let name = ServerName::parse(config.names.federated.as_str());
-    let name = name.map_err(|error| Error::new(error.to_string(), "see `names` in the configuration"))?;
+    let name = name.map_err(no_server_name)?;
     let seen = discovery::find(&name, &machine.eyes()?, Until::now() + PATIENCE / 2).await;
     let wanted = format!("{}:443", render::delegate(config));
     let said: Vec<String> =
         seen.well_known.iter().filter_map(|fetch| fetch.outcome.as_ref().ok()).map(ToString::to_string).collect();
     Ok(match said.iter().find(|said| **said != wanted) {
-        Some(other) => Err(format!("it names {other}, not {wanted}")),
-        None if said.is_empty() => Err("it has no document that names a server".into()),
+        Some(other) => Err(wrong_way(other, &wanted)),
+        None if said.is_empty() => Err(NO_DOCUMENT.into()),
         None => Ok(()),
     })
 }
@@ -224,14 +249,23 @@ mod tests {
         ]
         .map(|body| judge(body, "example.org", 1).unwrap_err())
         .into();
-        assert_eq!(
-            told,
-            [
-                "what it answers are no keys",
-                "its keys are those of old.example",
-                "its keys are not signed as they should be, or have expired"
-            ]
-        );
+        insta::assert_snapshot!(told.join("\n"));
+    }
+
+    #[test]
+    fn how_far_it_goes() {
+        let name = DomainName::parse("example.org").unwrap();
+        let way = wrong_way("old.example:443", "matrix.example.org:443");
+        let told = [
+            proven(&name),
+            silent(&name, NO_GATEWAY_ANSWER).message(),
+            not_sent(&name, &way),
+            not_sent(&name, NO_DOCUMENT),
+            format!("  hint: {LET_IT}"),
+            unanswered(&name),
+            crate::error::told([no_server_name("`a b` is no server name")]),
+        ];
+        insta::assert_snapshot!(told.join("\n"));
     }
 
     #[test]
