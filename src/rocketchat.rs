@@ -5,6 +5,7 @@
 //! Likewise Rocket.Chat federates only after its own check said so, and never runs that check at boot:
 //! [`Client::verify_federation`] does. Requests go to the container's address, without TLS and without a proxy.
 
+mod asks;
 mod error;
 pub mod license;
 mod modules;

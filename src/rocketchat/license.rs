@@ -178,5 +178,9 @@ mod tests {
         let now = Timestamp::UNIX_EPOCH;
         assert!(matches!(read(&directory.path().join("none"), now), Err(LicenseError::Missing(_))));
         assert!(matches!(read(directory.path(), now), Err(LicenseError::Unreadable(..))));
+        let path = || PathBuf::from("/root/license");
+        let errors =
+            [LicenseError::Missing(path()), LicenseError::Unreadable(path(), io::Error::from_raw_os_error(13))];
+        insta::assert_snapshot!(crate::error::told(errors.map(Into::into)));
     }
 }

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::asks;
 use super::transport::Call;
 use super::{Client, RestError};
 use crate::secrets::Secret;
@@ -9,7 +10,7 @@ use crate::secrets::Secret;
 impl Client {
     /// The modules that the licence in use grants; none without a valid licence.
     pub async fn modules(&self) -> Result<Vec<String>, RestError> {
-        let what = "tell what its licence grants";
+        let what = asks::TELL_LICENSE;
         let answer = self.call(Call::get(what, "licenses.info")).await?;
         let Some(modules) = answer.pointer("/license/activeModules").and_then(Value::as_array) else {
             return Err(RestError::lacks(what, "license.activeModules"));
@@ -21,6 +22,6 @@ impl Client {
     /// keeps none that is valid, so a better one would wait for ever.
     pub async fn add_license(&self, license: &Secret) -> Result<(), RestError> {
         let body = json!({ "license": license.expose().trim() });
-        self.call(Call::post("take the licence", "licenses.add").body(body).second_factor()).await.map(drop)
+        self.call(Call::post(asks::TAKE_LICENSE, "licenses.add").body(body).second_factor()).await.map(drop)
     }
 }

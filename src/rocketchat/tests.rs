@@ -272,6 +272,16 @@ async fn nobody_there() {
     insta::assert_snapshot!(told(error).replace(&free.to_string(), "172.18.0.5:3000"));
 }
 
+#[tokio::test]
+async fn nobody_answers() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let base = format!("http://{}", silent.local_addr().unwrap());
+    let request = reqwest::Client::new().get(&base).timeout(std::time::Duration::from_millis(50));
+    let source = request.send().await.unwrap_err().without_url();
+    let error = RestError::Unreachable { base: base.parse().unwrap(), source };
+    insta::assert_snapshot!(told(error).replace(&base, "http://172.18.0.5:3000"));
+}
+
 /// The report of `federation/configuration.verify` with these two halves.
 macro_rules! verdict_of {
     ($status:literal, $appservice:tt, $outside:tt) => {
@@ -313,6 +323,7 @@ async fn every_verdict_in_words() {
         verdict_of!("Invalid", { "ok": false, "error": "Operation timed out" }, { "ok": true }),
         verdict_of!("Invalid", { "ok": false, "error": "M_UNKNOWN_TOKEN: Unrecognised access token" }, { "ok": true }),
         verdict_of!("Invalid", { "ok": false, "error": "received unknown status from homeserver, message: Bad Gateway" }, { "ok": true }),
+        verdict_of!("Invalid", { "ok": false, "error": "connect ECONNREFUSED 172.18.0.4:8080" }, { "ok": true }),
         verdict_of!("Invalid", { "ok": false, "error": "getaddrinfo ENOTFOUND gateway" }, { "ok": true }),
         verdict_of!("Invalid", { "ok": false }, { "ok": true }),
         verdict_of!("Invalid", { "ok": true, "roundTrip": { "durationMs": 3 } }, { "ok": false }),

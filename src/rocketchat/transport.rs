@@ -102,7 +102,7 @@ impl Client {
 
     /// Whether `path` answers 2xx.
     pub(super) async fn probe(&self, path: &str) -> Result<(), RestError> {
-        let what = "say whether it is up";
+        let what = super::asks::SAY_UP;
         let (status, body) = self.exchange(Call::get(what, "").at(path)).await?;
         if status.is_success() { Ok(()) } else { Err(unexpected(what, status, &body)) }
     }

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::asks;
 use super::transport::{Call, field, password_code};
 use super::{Client, RestError};
 use crate::secrets::Secret;
@@ -29,14 +30,14 @@ impl Client {
     /// Gives back the token that this client was made with.
     pub async fn revoke_token(&self) -> Result<(), RestError> {
         let body = json!({ "tokenName": TOKEN_NAME });
-        let call = Call::post("take back its access token", "users.removePersonalAccessToken").body(body);
+        let call = Call::post(asks::REVOKE_TOKEN, "users.removePersonalAccessToken").body(body);
         self.call(call.second_factor()).await.map(drop)
     }
 
     /// A user of another server, if there is one among the first thousands. Their names are Matrix ids without the `@`,
     /// and a name of this server cannot have a colon (`UTF8_User_Names_Validation`).
     pub async fn stranger(&self) -> Result<Option<String>, RestError> {
-        let what = "list its users";
+        let what = asks::LIST_USERS;
         for page in 0..PAGES {
             let call = Call::get(what, "users.list").query("count", &PAGE.to_string());
             let answer = self.call(call.query("offset", &(page * PAGE).to_string())).await?;
@@ -60,31 +61,31 @@ impl Client {
             Err(RestError::Refused { .. } | RestError::Forbidden { .. }) => self.general().await?,
             room => room?,
         };
-        let what = "send a message";
-        let body = json!({ "roomId": room, "text": TEXT });
+        let what = asks::SEND_MESSAGE;
+        let body = json!({ "roomId": room, "text": asks::MESSAGE });
         let sent = self.call(Call::post(what, "chat.postMessage").body(body)).await?;
         let message = field(sent.get("message").unwrap_or(&Value::Null), what, "_id")?;
         let body = json!({ "roomId": room, "msgId": message });
-        self.call(Call::post("delete its own message", "chat.delete").body(body)).await.map(drop)
+        self.call(Call::post(asks::DELETE_MESSAGE, "chat.delete").body(body)).await.map(drop)
     }
 
     /// Gives a user a new password, which ends the user's sessions: look at [`Client::token_valid`] afterwards.
     pub async fn reset_password(&self, username: &str, new: &Secret) -> Result<(), RestError> {
-        let what = "find a user";
+        let what = asks::FIND_USER;
         let found = self.call(Call::get(what, "users.info").query("username", username)).await?;
         let id = field(found.get("user").unwrap_or(&Value::Null), what, "_id")?;
         let body = json!({ "userId": id, "data": { "password": new.expose() } });
-        self.call(Call::post("set a password", "users.update").body(body).second_factor()).await.map(drop)
+        self.call(Call::post(asks::SET_PASSWORD, "users.update").body(body).second_factor()).await.map(drop)
     }
 
     async fn own_room(&self, username: &str) -> Result<String, RestError> {
-        let what = "open a conversation with oneself";
+        let what = asks::OPEN_ROOM;
         let answer = self.call(Call::post(what, "im.create").body(json!({ "username": username }))).await?;
         Ok(field(answer.get("room").unwrap_or(&Value::Null), what, "_id")?.into())
     }
 
     async fn general(&self) -> Result<String, RestError> {
-        let what = "look for #general";
+        let what = asks::FIND_GENERAL;
         let answer = self.call(Call::get(what, "channels.info").query("roomName", "general")).await?;
         Ok(field(answer.get("channel").unwrap_or(&Value::Null), what, "_id")?.into())
     }
@@ -94,4 +95,3 @@ impl Client {
 const PAGE: usize = 100;
 const PAGES: usize = 50;
 const TOKEN_NAME: &str = "rcfed";
-const TEXT: &str = "rcfed tries whether messages can be sent; this one is deleted at once.";

@@ -87,7 +87,7 @@ impl Client {
     }
 
     async fn federation_report(&self, tester: Option<&Tester>) -> Result<Report, RestError> {
-        let report = Call::get("tell the result of its check", "federation/configuration.verify").limit(CHECK_LIMIT);
+        let report = Call::get(super::asks::TELL_CHECK, "federation/configuration.verify").limit(CHECK_LIMIT);
         let report = match self.call_or_400(report).await {
             Err(RestError::Unexpected { status: 404, .. }) => return Err(RestError::NoVerification),
             report => report?,
