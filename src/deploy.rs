@@ -47,10 +47,7 @@ pub async fn deploy(host: Host, config: Config, ui: &Ui, manner: Manner, command
     let half = apt::interrupted(&host.path(layout::RECEIPT))?;
     let no_docker = half || !apt::docker_installed() && !Path::new(host.docker.trim_start_matches("unix://")).exists();
     if no_docker && !manner.may_install {
-        return Err(Error::new(
-            "Docker is not installed",
-            "install it with `sudo apt-get install docker.io`, or say `--yes`",
-        ));
+        return Err(no_engine());
     }
     if !no_docker {
         // Before anything is written.
@@ -91,7 +88,7 @@ pub async fn deploy(host: Host, config: Config, ui: &Ui, manner: Manner, command
     if look.changes.is_empty() && answers {
         leftovers::clear(&machine.host, &machine.docker, &receipt).await?;
         change::applied(&machine.host, &machine.config)?;
-        ui.say("Everything is as wanted; nothing was changed.");
+        ui.say(AS_WANTED);
         return Ok(Outcome { changed: Vec::new(), unchanged: steps.len() });
     }
     let order = change::order(&machine, &steps, &look).await?;
@@ -102,7 +99,7 @@ pub async fn deploy(host: Host, config: Config, ui: &Ui, manner: Manner, command
     change::applied(&machine.host, &machine.config)?;
     look.tell_mended(&outcome, ui);
     if outcome.changed.is_empty() {
-        ui.say("Everything is as wanted; nothing was changed.");
+        ui.say(AS_WANTED);
         return Ok(outcome);
     }
     // In the run that first logged in, which after an interruption is not the run that made the password.
@@ -130,9 +127,7 @@ pub async fn unobstructed(host: &Host, config: &Config, ui: &Ui) -> Result<()> {
     let mut machine = Machine::new(host.clone(), config.clone(), &machine::sizes(), ui.clone())?;
     machine.connect().await?;
     let steps = step::steps(&machine.config, &machine.topology);
-    apply::refuse_foreign(&machine, &steps).await.map_err(|error| {
-        Error::new(error.message(), format!("{}. Nothing has been changed", error.hint().unwrap_or_default()))
-    })
+    apply::refuse_foreign(&machine, &steps).await.map_err(|error| unchanged(&error))
 }
 
 /// Takes the lock and opens the receipt, making the directory of both.
@@ -149,4 +144,26 @@ pub fn need_root(command: &str) -> Result<()> {
     }
     let message = format!("`rcfed {command}` changes the machine and needs root");
     Err(Error::new(message, format!("run `sudo rcfed {command}`")))
+}
+
+const AS_WANTED: &str = "Everything is as wanted; nothing was changed.";
+
+fn no_engine() -> Error {
+    Error::new("Docker is not installed", "install it with `sudo apt-get install docker.io`, or say `--yes`")
+}
+
+fn unchanged(error: &Error) -> Error {
+    Error::new(error.message(), format!("{}. Nothing has been changed", error.hint().unwrap_or_default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences() {
+        let foreign = Error::new("a container `rcfed-gateway` exists that rcfed did not make", "rename it");
+        let told = crate::error::told([no_engine(), unchanged(&foreign)]);
+        insta::assert_snapshot!(format!("{AS_WANTED}\n{told}"));
+    }
 }

@@ -87,6 +87,11 @@ impl fmt::Debug for Error {
     }
 }
 
+/// The runtime that everything else runs on cannot be made.
+pub fn not_started(error: &std::io::Error) -> Error {
+    Error::new(format!("could not start: {error}"), "see `ulimit -a` and `df -h`")
+}
+
 /// Errors as a person sees them, for snapshots of a module's sentences.
 #[cfg(test)]
 pub(crate) fn told(errors: impl IntoIterator<Item = Error>) -> String {
@@ -111,5 +116,15 @@ impl Explain for Plain {
     }
     fn exit_code(&self) -> u8 {
         self.code
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences() {
+        insta::assert_snapshot!(told([not_started(&std::io::Error::from_raw_os_error(24))]));
     }
 }

@@ -157,22 +157,14 @@ fn identity(name: &ServerName, seen: &Seen) -> Option<String> {
     let until = jiff::Timestamp::from_millisecond(keys.valid_until_ts?).ok()?.strftime("%Y-%m-%d");
     let version =
         seen.versions.iter().flatten().find_map(|v| Some(format!("{} {}", v.name.as_ref()?, v.version.as_ref()?)));
-    let version = version.unwrap_or_else(|| "a server that does not tell its version".into());
-    Some(format!("{version}, key {} valid until {until}", key.id))
+    Some(report::identity(version.as_deref(), &key.id, until))
 }
 
 /// The doctor's first cause for a server that cannot be reached or is not the one.
 async fn lost(name: &ServerName, eyes: &Eyes) -> Error {
     let seen = look(name, eyes, &Wishes { clients: false, deadline: LIMIT, ..Wishes::default() }).await;
     let found = remote::report(&seen, jiff::Timestamp::now(), &[]);
-    let why = match found.first_cause() {
-        Some(first) => format!("{} {}", first.subject, first.summary),
-        None => "it answered only now and then".into(),
-    };
-    Error::new(
-        format!("{name} cannot be reached, so nobody there can be invited: {why}"),
-        format!("its operator sees why with `rcfed doctor {name}`, and so do you"),
-    )
+    report::lost(name, found.first_cause().map(|first| format!("{} {}", first.subject, first.summary)))
 }
 
 const LIMIT: Duration = Duration::from_secs(15);

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use rcfed::cli::Cli;
-use rcfed::error::{Error, Result};
+use rcfed::error::{Error, Result, not_started};
 use rcfed::ui::Ui;
 
 fn main() -> ExitCode {
@@ -31,10 +31,8 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli, context: rcfed::cli::Context) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Error::new(format!("could not start: {error}"), "see `ulimit -a` and `df -h`"))?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| not_started(&error))?;
     let outcome = runtime.block_on(cli.command.run(context));
     // A question that was interrupted still waits for its line on a thread; it is not waited for.
     runtime.shutdown_background();

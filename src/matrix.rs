@@ -13,5 +13,5 @@ pub mod user_id;
 pub mod well_known;
 pub mod x_matrix;
 
-pub use eyes::{Eyes, Ground};
+pub use eyes::{Blind, Eyes, Ground};
 pub use look::{ClientSide, Look, Wishes, look};

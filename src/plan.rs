@@ -173,3 +173,37 @@ fn hide(there: &str, template: &str) -> String {
     }
     text.join("\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_as_a_person_reads_it() {
+        let names = || Names {
+            federated: "example.org".into(),
+            chat: "chat.example.org".into(),
+            matrix: "matrix.example.org".into(),
+            certificate: vec!["example.org".into(), "chat.example.org".into()],
+        };
+        let step = |id: &str, summary: &str| PlannedStep { id: id.into(), summary: summary.into(), needs: Vec::new() };
+        let image = Some("docker.io/library/nginx:1.28".into());
+        let plan = Plan {
+            schema_version: 1,
+            names: names(),
+            profile: "dendrite",
+            services: vec![
+                Planned { service: Service::Gateway, image },
+                Planned { service: Service::Relay, image: None },
+            ],
+            steps: vec![
+                step("directory:/etc/rcfed", "make it"),
+                step("file:/etc/rcfed/a", "write it"),
+                step("image:gateway", "pull docker.io/library/nginx:1.28"),
+                step("container:gateway", "start rcfed-gateway"),
+            ],
+            end_of_life: None,
+        };
+        insta::assert_snapshot!(plan.text());
+    }
+}

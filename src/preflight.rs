@@ -42,7 +42,7 @@ pub struct Preflight {
 ///
 /// `root` is `/` except in tests; it is not [`Host::root`], below which rcfed writes.
 pub async fn inspect(root: &Path, host: &Host, config: &Config, ui: &Ui) -> Preflight {
-    let task = ui.task("Look at this machine and at DNS");
+    let task = ui.task(TITLE);
     let lookup = Lookup::new(host);
     let (clock, docker, gateway, addresses, seen) = join5(
         clock::check(&config.acme.directory, config.acme.ca.as_deref()),
@@ -68,10 +68,15 @@ pub async fn inspect(root: &Path, host: &Host, config: &Config, ui: &Ui) -> Pref
     let failed = findings.iter().filter(|finding| finding.status == Status::Fail).count();
     match failed {
         0 => task.done(""),
-        1 => task.failed("one thing is in the way"),
-        many => task.failed(&format!("{many} things are in the way")),
+        many => task.failed(&in_the_way(many)),
     }
     Preflight { findings, expected, seen, dns }
+}
+
+const TITLE: &str = "Look at this machine and at DNS";
+
+fn in_the_way(things: usize) -> String {
+    if things == 1 { "one thing is in the way".into() } else { format!("{things} things are in the way") }
 }
 
 /// What stands in the way of going on.
@@ -132,4 +137,14 @@ pub(crate) fn or_unknown<T>(id: &'static str, fact: Result<T, FactError>, judge:
 pub(crate) fn issuer(directory: &str) -> Option<String> {
     let host = directory.split("://").nth(1)?.split(['/', ':']).next()?;
     (host == LETS_ENCRYPT || host.ends_with(".letsencrypt.org")).then(|| LETS_ENCRYPT.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences() {
+        insta::assert_snapshot!(format!("{TITLE}\n{}\n{}", in_the_way(1), in_the_way(2)));
+    }
 }

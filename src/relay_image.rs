@@ -57,9 +57,11 @@ pub fn tar() -> Result<Vec<u8>> {
     header.set_mode(0o755);
     header.set_size(binary.len() as u64);
     let packed = archive.append_data(&mut header, "rcfed", binary.as_slice()).and_then(|()| archive.into_inner());
-    packed.map_err(|error| {
-        Error::new(format!("could not pack the relay's image: {error}"), "check free memory with `free -h`")
-    })
+    packed.map_err(|error| unpacked(&error))
+}
+
+fn unpacked(error: &std::io::Error) -> Error {
+    Error::new(format!("could not pack the relay's image: {error}"), "check free memory with `free -h`")
 }
 
 fn binary() -> Result<Vec<u8>> {
@@ -85,6 +87,13 @@ fn needs_loader(elf: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sentences() {
+        let errors =
+            [unpacked(&std::io::ErrorKind::OutOfMemory.into()), unreadable(&std::io::Error::from_raw_os_error(2))];
+        insta::assert_snapshot!(crate::error::told(errors));
+    }
 
     #[test]
     fn a_binary_that_needs_a_loader_is_told_from_one_that_does_not() {

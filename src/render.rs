@@ -143,3 +143,14 @@ impl Explain for RenderError {
 fn mark_table() -> Map<String, Value> {
     SecretName::ALL.into_iter().map(|name| (name.name().into(), json!(name.mark()))).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences() {
+        let source = tera::Error::message("Variable `names.chat` not found in context");
+        insta::assert_snapshot!(crate::error::told([RenderError { file: "nginx.conf", source }.into()]));
+    }
+}

@@ -44,11 +44,13 @@ pub async fn renew(machine: &Machine, force: bool) -> Result<Renewal> {
         Ok(pair) => pair,
         Err(error) => return Err(certificate::with_facts(machine, error).await),
     };
-    let task = machine.ui.task("let the gateway serve it");
+    let task = machine.ui.task(SERVE);
     reload::take_certificate(machine).await?;
     task.done("");
     Ok(Renewal::Renewed(pair.describe().map_or(0, |new| new.days_left(now))))
 }
+
+const SERVE: &str = "let the gateway serve it";
 
 fn nothing_to_renew() -> Error {
     Error::new("there is no certificate to renew", "run `sudo rcfed apply`, which gets the first one")
@@ -60,6 +62,6 @@ mod tests {
 
     #[test]
     fn sentences() {
-        insta::assert_snapshot!(crate::error::told([nothing_to_renew()]));
+        insta::assert_snapshot!(format!("{SERVE}\n{}", crate::error::told([nothing_to_renew()])));
     }
 }

@@ -181,6 +181,11 @@ mod tests {
     use super::*;
 
     #[test]
+    fn sentences() {
+        insta::assert_snapshot!(crate::error::told([NoRandomness.into()]));
+    }
+
+    #[test]
     fn random_secrets_differ_and_need_no_quoting() {
         let (a, b) = (Secret::random(43).unwrap(), Secret::random(43).unwrap());
         assert_ne!(a, b);

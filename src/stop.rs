@@ -39,6 +39,10 @@ pub fn stopped(reason: Reason, left: usize, thing: &str, hint: &str) -> Error {
     Error::stopped(format!("stopped by {} with {things} left", reason.words()), hint, reason.exit_code())
 }
 
+fn deaf(error: &std::io::Error) -> Error {
+    Error::new(format!("could not listen for signals: {error}"), "run the same command again")
+}
+
 /// Listens from its making on; the signals no longer end the process by themselves.
 pub struct Stop {
     interrupt: Signal,
@@ -48,7 +52,7 @@ pub struct Stop {
 impl Stop {
     /// Starts to listen.
     pub fn listen() -> Result<Self> {
-        let failed = |error: std::io::Error| Error::new(format!("could not listen for signals: {error}"), "try again");
+        let failed = |error: std::io::Error| deaf(&error);
         Ok(Self {
             interrupt: signal(SignalKind::interrupt()).map_err(failed)?,
             terminate: signal(SignalKind::terminate()).map_err(failed)?,
@@ -69,5 +73,15 @@ impl Stop {
             let reason = self.asked().await;
             std::process::exit(i32::from(reason.exit_code()));
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences() {
+        insta::assert_snapshot!(crate::error::told([deaf(&std::io::Error::from_raw_os_error(24))]));
     }
 }

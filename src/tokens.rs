@@ -48,7 +48,7 @@ pub fn pending(host: &Host) -> Result<bool, TokensError> {
 /// whoever rotates tokens does not expect another change.
 pub async fn decide(machine: &Machine, receipt: &Receipt) -> Result<()> {
     if pending(&machine.host)? {
-        machine.ui.say("Going on with the tokens that an earlier run made.");
+        machine.ui.say(GOING_ON);
         return Ok(());
     }
     let look = Look::at(machine, &step::steps(&machine.config, &machine.topology)).await?;
@@ -86,6 +86,14 @@ pub fn go_on(host: &Host) -> Result<Option<Rotation>> {
     Ok(Some(rotation))
 }
 
+const GOING_ON: &str = "Going on with the tokens that an earlier run made.";
+
+fn rotated(mut refused: Vec<String>) -> String {
+    let last = refused.pop().unwrap_or_default();
+    let who = if refused.is_empty() { last } else { format!("{} and {last}", refused.join(", ")) };
+    format!("Both sides have new tokens. The old ones are refused by {who}.")
+}
+
 impl Rotation {
     /// Sees that nobody takes the old tokens any more, and ends the rotation; in words.
     pub async fn finish(self, machine: &Machine) -> Result<String> {
@@ -103,9 +111,7 @@ impl Rotation {
         }
         fs::remove(&machine.path(layout::ROTATION))?;
         task.done("all refused");
-        let last = refused.pop().unwrap_or_default();
-        let who = if refused.is_empty() { last } else { format!("{} and {last}", refused.join(", ")) };
-        Ok(format!("Both sides have new tokens. The old ones are refused by {who}."))
+        Ok(rotated(refused))
     }
 
     fn pairs(&self) -> [(SecretName, &Pair); 2] {

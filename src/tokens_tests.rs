@@ -62,5 +62,7 @@ fn sentences() {
         TokensError::Unreadable { path: layout::ROTATION.into() },
     ];
     let told = errors.map(|error| format!("{error}\nhint: {} ({})", error.hint().unwrap(), error.exit_code()));
-    insta::assert_snapshot!(told.join("\n\n"));
+    let doors = |doors: &[&str]| rotated(doors.iter().map(|door| (*door).into()).collect());
+    let ends = [doors(&["the bridge (403)"]), doors(&["the homeserver (401)", "the relay (401)", "the bridge (403)"])];
+    insta::assert_snapshot!(format!("{GOING_ON}\n{}\n\n{}", ends.join("\n"), told.join("\n\n")));
 }

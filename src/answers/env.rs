@@ -144,7 +144,10 @@ mod tests {
             assert!(!error.to_string().contains("hunter2"));
             format!("{}={}\n→ {error}\n  hint: {}", variable.0, variable.1, error.hint().unwrap())
         });
-        insta::assert_snapshot!(table.join("\n"));
+        let bytes = std::os::unix::ffi::OsStringExt::from_vec(vec![b'a', 0xFF]);
+        let error = Answers::from_env([("RCFED_EMAIL".into(), bytes)]).unwrap_err();
+        let told = format!("RCFED_EMAIL=a\\xff\n→ {error}\n  hint: {}", error.hint().unwrap());
+        insta::assert_snapshot!(format!("{}\n{told}", table.join("\n")));
     }
 
     #[test]

@@ -70,6 +70,23 @@ pub async fn available(config: &Config, eyes: &Eyes, until: Instant) -> Availabl
     }
 }
 
+/// Why there is no answer; the path stands before it.
+#[derive(Debug, thiserror::Error)]
+enum NoAnswer {
+    #[error("redirects without end")]
+    Endless,
+    #[error("is not answered: {0} has no address")]
+    NoAddress(String),
+    #[error("redirects to {0}, without TLS")]
+    NoTls(Url),
+    #[error("redirects to `{0}`")]
+    NoUrl(String),
+    #[error("does not answer at {0}: {1}")]
+    Silent(SocketAddr, Trouble),
+    #[error("answers at {0} with a certificate that others do not take for {1}")]
+    Untrusted(SocketAddr, String),
+}
+
 /// Status and body, wherever redirects lead; over TLS that others would trust.
 async fn get(url: &str, eyes: &Eyes, until: Instant) -> Result<(u16, Vec<u8>), String> {
     let mut url = Url::parse(url).map_err(|error| error.to_string())?;
@@ -77,29 +94,29 @@ async fn get(url: &str, eyes: &Eyes, until: Instant) -> Result<(u16, Vec<u8>), S
         let (status, location, body) = hop(&url, eyes, until).await?;
         match location.filter(|_| matches!(status, 301 | 302 | 303 | 307 | 308)) {
             None => return Ok((status, body)),
-            Some(location) => url = url.join(&location).map_err(|_| format!("redirects to `{location}`"))?,
+            Some(location) => url = url.join(&location).map_err(|_| NoAnswer::NoUrl(location).to_string())?,
         }
         if url.scheme() != "https" {
-            return Err(format!("redirects to {url}, without TLS"));
+            return Err(NoAnswer::NoTls(url).to_string());
         }
     }
-    Err("redirects without end".into())
+    Err(NoAnswer::Endless.to_string())
 }
 
 async fn hop(url: &Url, eyes: &Eyes, until: Instant) -> Result<(u16, Option<String>, Vec<u8>), String> {
     let host = url.host_str().unwrap_or_default();
     let view = eyes.host(host, until).await;
     let addresses: Vec<_> = [view.a, view.aaaa].into_iter().flatten().flatten().collect();
-    let mut last = format!("{host} has no address");
+    let mut last = NoAnswer::NoAddress(host.to_owned());
     for address in addresses {
         let peer = SocketAddr::new(address, url.port().unwrap_or(443));
         match ask(url, host, peer, eyes, until).await {
             Ok(answer) => return answer,
             // The next address may answer.
-            Err(trouble) => last = format!("does not answer at {peer}: {trouble}"),
+            Err(trouble) => last = NoAnswer::Silent(peer, trouble),
         }
     }
-    Err(last)
+    Err(last.to_string())
 }
 
 type Answered = Result<(u16, Option<String>, Vec<u8>), String>;
@@ -107,7 +124,7 @@ type Answered = Result<(u16, Option<String>, Vec<u8>), String>;
 async fn ask(url: &Url, host: &str, peer: SocketAddr, eyes: &Eyes, until: Instant) -> Result<Answered, Trouble> {
     let mut wire = eyes.open(peer, Some(host), until).await?;
     if !eyes.judge(&wire, host, &[]).as_ref().is_some_and(TlsFacts::is_valid) {
-        return Ok(Err(format!("answers at {peer} with a certificate that others do not take for {host}")));
+        return Ok(Err(NoAnswer::Untrusted(peer, host.to_owned()).to_string()));
     }
     let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
     let target = format!("{}{query}", url.path());
@@ -143,6 +160,21 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn sentences() {
+        let peer: SocketAddr = "198.51.100.4:443".parse().unwrap();
+        let all = [
+            NoAnswer::Endless,
+            NoAnswer::NoAddress("example.org".into()),
+            NoAnswer::NoTls("http://www.example.org/".parse().unwrap()),
+            NoAnswer::NoUrl("https://[".into()),
+            NoAnswer::Silent(peer, Trouble::LongHead),
+            NoAnswer::Untrusted(peer, "example.org".into()),
+        ];
+        let told = all.map(|why| format!("/.well-known/matrix/server {why}"));
+        insta::assert_snapshot!(told.join("\n"));
+    }
 
     #[test]
     fn a_document_may_say_more_and_not_something_else() {

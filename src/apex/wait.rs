@@ -17,7 +17,7 @@ pub async fn wait(machine: &Machine, patience: Patience) -> Result<()> {
     let site = &machine.config.names.federated;
     let time = minutes(patience);
     machine.ui.say(&begins(site, &time));
-    let task = machine.ui.task(format!("Wait for the web site on {site}"));
+    let task = machine.ui.task(title(site));
     let eyes = machine.eyes()?;
     let deadline = Instant::now() + patience.at_most;
     let mut stop = Stop::listen()?;
@@ -55,6 +55,10 @@ fn minutes(patience: Patience) -> String {
     }
 }
 
+fn title(site: &DomainName) -> String {
+    format!("Wait for the web site on {site}")
+}
+
 fn begins(site: &DomainName, time: &str) -> String {
     format!("Waiting up to {time} until {site} answers; Ctrl-C ends it, everything here stays as it is.")
 }
@@ -83,6 +87,6 @@ mod tests {
         let reasons = [Some(Reason::Interrupt), Some(Reason::Terminate), None];
         let errors = reasons.map(|reason| ended(reason, &site, &minutes(patience(1800)), seen));
         let told = crate::error::told(errors);
-        insta::assert_snapshot!(format!("{}\n{told}", begins(&site, &minutes(patience(60)))));
+        insta::assert_snapshot!(format!("{}\n{}\n{told}", begins(&site, &minutes(patience(60))), title(&site)));
     }
 }

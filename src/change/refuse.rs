@@ -1,5 +1,7 @@
 //! Changes of a used deployment that would lose data, refused before anything is done.
 
+use std::path::Path;
+
 use crate::compat;
 use crate::config::Service;
 use crate::deployment::Deployment;
@@ -52,10 +54,15 @@ fn lost_secrets(machine: &Machine) -> Result<()> {
     } else {
         let holds = |file: &&File| render::secrets_in(&file.text).contains(first) && machine.path(&file.path).is_file();
         let place = machine.topology.files.iter().find(holds);
-        let place = place.map(|file| format!(", or copy its value from {}", file.path.display())).unwrap_or_default();
-        format!("put {}/{} back from a backup{place}, then run the same command again", layout::SECRETS, first.name())
+        from_backup(first.name(), place.map(|file| file.path.as_path()))
     };
     Err(Error::new(told, hint))
+}
+
+/// `place`: a file that has the secret's value among others.
+fn from_backup(secret: &str, place: Option<&Path>) -> String {
+    let place = place.map(|path| format!(", or copy its value from {}", path.display())).unwrap_or_default();
+    format!("put {}/{secret} back from a backup{place}, then run the same command again", layout::SECRETS)
 }
 
 /// Data of a deployment in use that are gone are not replaced by none at all without a word.
@@ -122,4 +129,15 @@ async fn version(machine: &Machine, service: Service) -> Result<()> {
             )
         },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_comes_from_a_backup_or_from_a_file_that_has_it() {
+        let places = [None, Some(Path::new("/var/lib/rcfed/services/homeserver/homeserver.yaml"))];
+        insta::assert_snapshot!(places.map(|place| from_backup("form_secret", place)).join("\n"));
+    }
 }

@@ -6,6 +6,7 @@ use super::{Change, Effect, Look};
 use crate::config::{Config, Service};
 use crate::error::Result;
 use crate::host::Host;
+use crate::host::docker::READS;
 use crate::step::Step;
 use crate::topology::Topology;
 
@@ -34,9 +35,8 @@ impl Changes {
             unchanged: look.unchanged,
         };
         for change in &mut changed.changes {
-            if change.why.starts_with("files it reads when it starts") || change.why.contains("; files it reads") {
-                let files = files_of(topology, change.service);
-                change.why = change.why.replace("files it reads when it starts", &format!("what it reads in {files}"));
+            if change.why.split("; ").any(|why| why == READS) {
+                change.why = with_place(&change.why, &files_of(topology, change.service));
             }
         }
         Ok(changed)
@@ -64,6 +64,11 @@ impl Changes {
         lines.extend(self.notice.iter().cloned());
         lines.join("\n")
     }
+}
+
+/// Says where the files are that were changed.
+fn with_place(why: &str, files: &str) -> String {
+    why.replace(READS, &format!("what it reads in {files}"))
 }
 
 fn files_of(topology: &Topology, service: Option<Service>) -> String {
@@ -152,7 +157,9 @@ mod tests {
 
     #[test]
     fn changes_as_a_person_reads_them() {
+        let why = with_place(&format!("image a:1 → a:2; {READS}"), "/var/lib/rcfed/services/homeserver");
         let changes = vec![
+            change(Step::Container(Service::Homeserver), Effect::Recreated, &why, false),
             change(Step::Container(Service::Relay), Effect::Restarted, "it was started with another relay.toml", true),
             change(Step::Reload, Effect::Reloads, "", false),
         ];

@@ -91,10 +91,7 @@ impl DoctorArgs {
             return Err(Error::usage("`--ca` is for looks from outside", "give a server name as well"));
         }
         if !facts::is_root() {
-            return Err(Error::new(
-                "the doctor has to look at files that only root can read",
-                "run `sudo rcfed doctor`, or `rcfed doctor SERVER_NAME` for what others see of a server",
-            ));
+            return Err(not_root());
         }
         let config = load(None, &context.host, Mode::Unattended)?;
         let (socket, known) = (context.host.docker.clone(), config.clone());
@@ -121,7 +118,7 @@ impl DoctorArgs {
             if !self.share
                 && let Err(error) = past.clone().after(&report, free, &sizes).store(&kept)
             {
-                ui.say(&format!("This run could not be kept for the next `--changes`: {error}"));
+                ui.say(&not_kept(&error.into()));
             }
         }
         self.tell(&ui, &report, news.as_deref().map(|news| (news, past.at())))
@@ -236,4 +233,27 @@ fn id(text: &str) -> Result<&'static str, String> {
         Some(near) => format!("there is no such check; did you mean `{near}`?"),
         None => "there is no such check; `rcfed doctor --list-checks` names all".into(),
     })
+}
+
+fn not_root() -> Error {
+    Error::new(
+        "the doctor has to look at files that only root can read",
+        "run `sudo rcfed doctor`, or `rcfed doctor SERVER_NAME` for what others see of a server",
+    )
+}
+
+fn not_kept(error: &Error) -> String {
+    let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
+    format!("This run could not be kept for the next `--changes`: {}{hint}", error.message())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences() {
+        let full = Error::new("could not write `/var/lib/rcfed/doctor.json`: disk full", "look with `df -h`");
+        insta::assert_snapshot!(format!("{}\n{}", crate::error::told([not_root()]), not_kept(&full)));
+    }
 }

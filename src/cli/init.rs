@@ -4,6 +4,7 @@ mod check;
 mod lookups;
 mod summary;
 mod wizard;
+mod words;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -147,7 +148,7 @@ impl InitArgs {
         let file = match self.answers {
             Some(path) => Answers::from_file(&path)?,
             None if fs::access(&kept)?.is_some() => {
-                context.ui.say(&format!("Using the answers of an earlier run in {}.", kept.display()));
+                context.ui.say(&words::earlier(&kept));
                 Answers::from_file(&kept)?
             }
             None => Answers::default(),
@@ -215,18 +216,13 @@ fn check_files(config: &Config, token_was_typed: bool) -> Result<()> {
     }
     for (what, path) in files {
         let Some(path) = path else { continue };
-        let shown = path.display();
         match fs::read_text(path)? {
             Some(text) if !text.trim().is_empty() => {}
             Some(_) => {
-                return Err(Error::usage(
-                    format!("the file with the {what}, `{shown}`, is empty"),
-                    "put it into the file",
-                ));
+                return Err(words::empty(what, path));
             }
             None => {
-                let hint = format!("check the path with `ls -l {shown}`");
-                return Err(Error::usage(format!("the file with the {what}, `{shown}`, is not there"), hint));
+                return Err(words::not_there(what, path));
             }
         }
     }
@@ -243,13 +239,12 @@ async fn confirm(config: &Config, context: &Context, asks: bool) -> Result<()> {
         };
         return match prompt::ask(question).await? {
             true => Ok(()),
-            false => Err(Error::new("not confirmed", "Nothing has been changed. `sudo rcfed init` asks again")),
+            false => Err(words::not_confirmed()),
         };
     }
     context.ui.say(&plan);
     if context.input.yes {
         return Ok(());
     }
-    let hint = "read the plan, then add `--yes` to the command. Nothing has been changed";
-    Err(Error::usage("nobody is there to confirm: this is not a terminal, or --no-input was given", hint))
+    Err(words::nobody())
 }

@@ -38,20 +38,10 @@ impl InviteTestArgs {
         let machine = machine(context).await?;
         let config = &machine.config;
         if !config.profile.has_homeserver() {
-            return Err(Error::usage(
-                "with the profile native Rocket.Chat is its own homeserver, which takes no invites from rcfed",
-                format!(
-                    "invite {} in Rocket.Chat; `rcfed doctor {}` looks at the other server",
-                    self.person,
-                    self.person.server()
-                ),
-            ));
+            return Err(native(&self.person));
         }
         if self.person.server().as_str() == config.names.federated.as_str() {
-            return Err(Error::usage(
-                format!("{} is on this deployment itself, so nothing would leave it", self.person),
-                "name somebody on another server",
-            ));
+            return Err(own(&self.person));
         }
         let tell = |hop: &invite_test::Hop| {
             if !self.json {
@@ -70,5 +60,30 @@ impl InviteTestArgs {
                 Ok(())
             }
         }
+    }
+}
+
+fn native(person: &UserId) -> Error {
+    Error::usage(
+        "with the profile native Rocket.Chat is its own homeserver, which takes no invites from rcfed",
+        format!("invite {person} in Rocket.Chat; `rcfed doctor {}` looks at the other server", person.server()),
+    )
+}
+
+fn own(person: &UserId) -> Error {
+    Error::usage(
+        format!("{person} is on this deployment itself, so nothing would leave it"),
+        "name somebody on another server",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences() {
+        let person: UserId = "@bob:example.net".parse().unwrap();
+        insta::assert_snapshot!(crate::error::told([native(&person), own(&person)]));
     }
 }

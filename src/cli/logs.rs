@@ -45,12 +45,23 @@ impl LogsArgs {
             _ => self.service.container(),
         };
         if docker.container(&name).await?.is_none() {
-            return Err(Error::new(
-                format!("there is no container `{name}`"),
-                "see what runs with `sudo rcfed status`",
-            ));
+            return Err(no_container(&name));
         }
         let tail = self.tail.map_or_else(|| "all".to_owned(), |n| n.to_string());
         Ok(docker.logs(&name, &tail, self.follow, |line| context.ui.data(line)).await?)
+    }
+}
+
+fn no_container(name: &str) -> Error {
+    Error::new(format!("there is no container `{name}`"), "see what runs with `sudo rcfed status`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences() {
+        insta::assert_snapshot!(crate::error::told([no_container("rcfed-relay")]));
     }
 }

@@ -49,15 +49,32 @@ impl RotateArgs {
         }
         if context.input.asks() {
             let question = |prompt: &prompt::Prompt| {
-                prompt.note("The homeserver and then Rocket.Chat are started anew; people are away for some seconds.");
-                Ok(prompt.confirm("Rotate the tokens?")?)
+                prompt.note(BEFORE);
+                Ok(prompt.confirm(QUESTION)?)
             };
             if !prompt::ask(question).await? {
-                return Err(Error::new("not confirmed", "nothing has been changed"));
+                return Err(not_confirmed());
             }
         }
         let manner = Manner { terminal: context.input.can_ask(), rotate: true, ..Manner::default() };
         deploy(context.host, config, &context.ui, manner, "tokens rotate").await?;
         Ok(())
+    }
+}
+
+const BEFORE: &str = "The homeserver and then Rocket.Chat are started anew; people are away for some seconds.";
+const QUESTION: &str = "Rotate the tokens?";
+
+fn not_confirmed() -> Error {
+    Error::new("not confirmed", "Nothing has been changed. `sudo rcfed tokens rotate` asks again")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences() {
+        insta::assert_snapshot!(format!("{BEFORE}\n{QUESTION}\n{}", crate::error::told([not_confirmed()])));
     }
 }

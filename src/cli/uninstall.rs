@@ -29,7 +29,7 @@ impl UninstallArgs {
         let ui = &context.ui;
         let found = prompt::unless_interrupted(Uninstall::begin(&context.host, self.purge)).await?;
         let Some(found) = found else {
-            ui.say("There is nothing to uninstall: rcfed has made nothing on this machine.");
+            ui.say(NOTHING);
             return Ok(());
         };
         let keeps = !found.survey.keeps.is_empty();
@@ -41,10 +41,7 @@ impl UninstallArgs {
         }
         self.confirm(&context, plan).await?;
         found.run(ui).await?;
-        ui.say(match (self.purge, keeps) {
-            (false, true) => "Uninstalled. Data, secrets, certificate and configuration stay.",
-            _ => "Uninstalled. Nothing of the deployment is left.",
-        });
+        ui.say(ended(!self.purge && keeps));
         Ok(())
     }
 
@@ -55,27 +52,21 @@ impl UninstallArgs {
         }
         let types = domain.filter(|_| self.confirm.is_none());
         if types.is_some() && !context.input.can_ask() {
-            return Err(Error::usage(
-                "a purge has to be confirmed with the federated domain",
-                "add `--confirm` and the domain, as in `rcfed status`. Nothing has been removed",
-            ));
+            return Err(not_typed());
         }
         if types.is_none() && !context.input.asks() {
             context.ui.say(&plan);
             if context.input.yes {
                 return Ok(());
             }
-            return Err(Error::usage(
-                "nobody is there to confirm: this is not a terminal, or --no-input was given",
-                "read what goes and what stays, then add `--yes` to the command. Nothing has been removed",
-            ));
+            return Err(nobody());
         }
         let question = move |prompt: &prompt::Prompt| {
             prompt.note(&plan);
             match types {
                 Some(domain) => {
-                    prompt.note("All messages, files, accounts and keys go for ever.");
-                    let typed = prompt.text("Type the federated domain to go ahead", None, true, |_| Ok(()))?;
+                    prompt.note(FOR_EVER);
+                    let typed = prompt.text(TYPE_IT, None, true, |_| Ok(()))?;
                     right(&typed, &domain).map(|()| true)
                 }
                 None => Ok(prompt.confirm("Remove it?")?),
@@ -83,7 +74,7 @@ impl UninstallArgs {
         };
         match prompt::ask(question).await? {
             true => Ok(()),
-            false => Err(Error::new("not confirmed", "Nothing has been removed")),
+            false => Err(not_confirmed()),
         }
     }
 }
@@ -96,4 +87,45 @@ fn right(typed: &str, domain: &str) -> Result<()> {
         format!("`{}` is not the federated domain of this deployment", typed.trim()),
         "look at it with `rcfed status`. Nothing has been removed",
     ))
+}
+
+const NOTHING: &str = "There is nothing to uninstall: rcfed has made nothing on this machine.";
+const FOR_EVER: &str = "All messages, files, accounts and keys go for ever.";
+const TYPE_IT: &str = "Type the federated domain to go ahead";
+
+fn ended(something_stays: bool) -> &'static str {
+    match something_stays {
+        true => "Uninstalled. Data, secrets, certificate and configuration stay.",
+        false => "Uninstalled. Nothing of the deployment is left.",
+    }
+}
+
+fn not_confirmed() -> Error {
+    Error::new("not confirmed", "Nothing has been removed. `sudo rcfed uninstall` asks again")
+}
+
+fn not_typed() -> Error {
+    Error::usage(
+        "a purge has to be confirmed with the federated domain",
+        "add `--confirm` and the domain, as in `rcfed status`. Nothing has been removed",
+    )
+}
+
+fn nobody() -> Error {
+    Error::usage(
+        "nobody is there to confirm: this is not a terminal, or --no-input was given",
+        "read what goes and what stays, then add `--yes` to the command. Nothing has been removed",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences() {
+        let wrong = right("example.com", "example.org").unwrap_err();
+        let told = crate::error::told([not_confirmed(), not_typed(), nobody(), wrong]);
+        insta::assert_snapshot!([NOTHING, FOR_EVER, TYPE_IT, ended(true), ended(false), &told].join("\n"));
+    }
 }

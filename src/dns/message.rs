@@ -135,15 +135,19 @@ async fn matching(socket: &UdpSocket, query: &Message) -> Result<Message, Fault>
 
 async fn over_tcp(server: SocketAddr, query: &Message) -> Result<Message, Fault> {
     let packet = encode(query)?;
-    let length = u16::try_from(packet.len()).map_err(|_| Fault::Code("a question too long to send".into()))?;
+    let length = u16::try_from(packet.len()).map_err(|_| Fault::Unreachable(TOO_LONG.into()))?;
     let mut stream = TcpStream::connect(server).await.map_err(unreachable)?;
     stream.write_all(&[&length.to_be_bytes()[..], &packet].concat()).await.map_err(unreachable)?;
     let length = stream.read_u16().await.map_err(unreachable)?;
     let mut packet = vec![0; usize::from(length)];
     stream.read_exact(&mut packet).await.map_err(unreachable)?;
-    let answer = Message::from_vec(&packet).map_err(|_| Fault::Code("an unreadable packet".into()))?;
-    if answers(&answer, query) { Ok(answer) } else { Err(Fault::Code("something that was not asked".into())) }
+    let answer = Message::from_vec(&packet).map_err(|_| Fault::Code(UNREADABLE.into()))?;
+    if answers(&answer, query) { Ok(answer) } else { Err(Fault::Code(NOT_ASKED.into())) }
 }
+
+const TOO_LONG: &str = "the question is too long to send";
+const UNREADABLE: &str = "an unreadable packet";
+const NOT_ASKED: &str = "something that was not asked";
 
 fn answers(answer: &Message, query: &Message) -> bool {
     answer.metadata.id == query.metadata.id && answer.queries == query.queries
@@ -155,4 +159,27 @@ fn encode(query: &Message) -> Result<Vec<u8>, Fault> {
 
 fn unreachable(error: std::io::Error) -> Fault {
     Fault::Unreachable(error.kind().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences() {
+        let faults = [
+            Fault::NxDomain,
+            Fault::ServFail { bogus: false },
+            Fault::ServFail { bogus: true },
+            Fault::Refused,
+            Fault::Timeout,
+            Fault::Lame,
+            Fault::Unreachable("connection refused".into()),
+            Fault::Code("NOTIMP".into()),
+            Fault::Unreachable(TOO_LONG.into()),
+            Fault::Code(UNREADABLE.into()),
+            Fault::Code(NOT_ASKED.into()),
+        ];
+        insta::assert_snapshot!(faults.map(|fault| format!("ns1.example.net {fault}")).join("\n"));
+    }
 }

@@ -34,13 +34,14 @@ fn unfinished(ours: &[Ours]) -> bool {
     ours.iter().any(|ours| matches!(ours.undo, Undo::RemovePackage { .. }))
 }
 
+const TITLE: &str = "install Docker (apt-get install docker.io)";
 const INSTALL: [&str; 4] = ["install", "-y", "--no-install-recommends", "docker.io"];
 
 /// Installs `docker.io` with apt, waiting at most 5 minutes for another package manager to finish.
 ///
 /// Every package that comes new to the machine is in the receipt before it does.
 pub async fn install_docker(ui: &Ui, receipt: &Receipt) -> Result<()> {
-    let task = ui.task("install Docker (apt-get install docker.io)");
+    let task = ui.task(TITLE);
     let result = async {
         if unfinished(&receipt.ours()) && !receipt.was_done(STEP) {
             configure(&task).await?;
@@ -258,6 +259,6 @@ mod tests {
             unfinished_still("dpkg: error processing package docker.io (--configure)"),
             cannot_run("apt-get", &std::io::Error::from_raw_os_error(2)),
         ];
-        insta::assert_snapshot!(crate::error::told(errors));
+        insta::assert_snapshot!(format!("{TITLE}\n{}", crate::error::told(errors)));
     }
 }

@@ -20,7 +20,7 @@ use bollard::errors::Error as ApiError;
 use bollard::models::{Ipam, IpamConfig, NetworkCreateRequest, VolumeCreateRequest};
 use bollard::query_parameters::{InspectNetworkOptions, RemoveVolumeOptions};
 
-pub use compare::{Compared, Difference};
+pub use compare::{Compared, Difference, READS};
 pub(crate) use container::seed_name;
 pub use container::{Observed, RunState};
 pub use error::DockerError;

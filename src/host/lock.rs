@@ -33,14 +33,14 @@ impl Lock {
                 continue;
             }
             let since = clock::now().strftime("%Y-%m-%d %H:%M:%S UTC");
-            let holder = format!("`rcfed {command}` (process {}) since {since}\n", std::process::id());
+            let holder = format!("{}\n", holder(command, std::process::id(), since));
             file.set_len(0)
                 .and_then(|()| file.rewind())
                 .and_then(|()| file.write_all(holder.as_bytes()))
                 .map_err(failed)?;
             return Ok(Self(file));
         }
-        Err(failed(std::io::Error::other("it is removed again and again")))
+        Err(failed(std::io::Error::other(RESTLESS)))
     }
 
     /// Removes the lock's file, and only then lets it go: whoever opened it before finds that it has no name any more, and
@@ -49,6 +49,12 @@ impl Lock {
         super::fs::remove(path).map_err(LockError::File)
     }
 }
+
+fn holder(command: &str, process: u32, since: impl std::fmt::Display) -> String {
+    format!("`rcfed {command}` (process {process}) since {since}")
+}
+
+const RESTLESS: &str = "it is removed again and again";
 
 /// `None` if the directory was removed in between.
 fn open(path: &Path) -> std::io::Result<Option<File>> {
@@ -93,6 +99,16 @@ impl Explain for LockError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sentences() {
+        let restless = std::io::Error::other(RESTLESS);
+        let errors = [
+            LockError::File(FileError::new("lock", Path::new(crate::layout::LOCK), restless)),
+            LockError::Held { holder: holder("apply", 812, "2026-11-26 12:00:00 UTC") },
+        ];
+        insta::assert_snapshot!(crate::error::told(errors.map(Into::into)));
+    }
 
     #[test]
     fn the_second_is_told_who_is_first() {

@@ -39,8 +39,28 @@ pub async fn systemctl(arguments: &[&str]) -> Result<()> {
         Ok(Ok(output)) if output.status.success() => return Ok(()),
         Ok(Ok(output)) => String::from_utf8_lossy(&output.stderr).trim().to_string(),
         Ok(Err(error)) => error.to_string(),
-        Err(_) => "no answer within 30 s".into(),
+        Err(_) => LATE.into(),
     };
+    Err(failed(arguments, &said))
+}
+
+const LATE: &str = "no answer within 30 s";
+
+fn failed(arguments: &[&str], said: &str) -> Error {
     let command = format!("systemctl {}", arguments.join(" "));
-    Err(Error::new(format!("`{command}` failed: {said}"), format!("run `sudo {command}`, then the same command again")))
+    Error::new(format!("`{command}` failed: {said}"), format!("run `sudo {command}`, then the same command again"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences() {
+        let errors = [
+            failed(&["enable", "--now", "rcfed-renew.timer"], "Failed to connect to bus: No such file or directory"),
+            failed(&["daemon-reload"], LATE),
+        ];
+        insta::assert_snapshot!(crate::error::told(errors));
+    }
 }

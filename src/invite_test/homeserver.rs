@@ -36,10 +36,10 @@ pub(super) enum Invited {
 impl Homeserver {
     pub async fn of(machine: &Machine) -> Result<Self> {
         let Some(base) = machine.url(Service::Homeserver, 8008).await? else {
-            return Err(own_broken("the homeserver does not run"));
+            return Err(own_broken(NOT_RUNNING));
         };
         let Some(token) = machine.secrets.get(SecretName::AsToken)? else {
-            return Err(own_broken("the bridge's token is not on this machine"));
+            return Err(own_broken(NO_TOKEN));
         };
         let probe = format!("@{PROBE}:{}", machine.config.names.federated);
         Ok(Self { host: machine.host.clone(), base, token, probe })
@@ -51,7 +51,7 @@ impl Homeserver {
         match self.call(Method::POST, "register", false, Some(&body), SHORT).await {
             Ok((200, _)) => {}
             Ok((400, answer)) if answer["errcode"] == "M_USER_IN_USE" => {}
-            other => return Err(broken("does not take the bridge's token", other)),
+            other => return Err(broken(REGISTER, other)),
         }
         self.tidy(None).await
     }
@@ -60,13 +60,13 @@ impl Homeserver {
     pub async fn room(&self) -> Result<String> {
         let body = json!({
             "room_version": VERSION, "preset": "private_chat", "visibility": "private", "name": "rcfed invite-test",
-            "topic": "A test of federation. It can be ignored, and ends by itself.",
+            "topic": TOPIC,
         });
         match self.call(Method::POST, "createRoom", true, Some(&body), SHORT).await {
             Ok((200, answer)) if answer["room_id"].is_string() => {
                 Ok(answer["room_id"].as_str().unwrap_or_default().into())
             }
-            other => Err(broken("does not make a room", other)),
+            other => Err(broken(ROOM, other)),
         }
     }
 
@@ -103,7 +103,7 @@ impl Homeserver {
         match self.call(Method::GET, &path, true, None, SHORT).await {
             Ok((200, answer)) => Ok(answer["membership"].as_str().map(str::to_owned)),
             Ok((404, _)) => Ok(None),
-            other => Err(broken("does not say who is in the room", other)),
+            other => Err(broken(MEMBERS, other)),
         }
     }
 
@@ -111,7 +111,7 @@ impl Homeserver {
     pub async fn tidy(&self, person: Option<&UserId>) -> Result<()> {
         let rooms = match self.call(Method::GET, "joined_rooms", true, None, SHORT).await {
             Ok((200, answer)) => answer["joined_rooms"].as_array().cloned().unwrap_or_default(),
-            other => return Err(broken("does not say which rooms the probe user is in", other)),
+            other => return Err(broken(ROOMS, other)),
         };
         for room in rooms.iter().filter_map(Value::as_str) {
             let room = escaped(room);
@@ -124,7 +124,7 @@ impl Homeserver {
                 let done =
                     self.call(Method::POST, &format!("rooms/{room}/{verb}"), true, Some(&json!({})), SHORT).await;
                 if !matches!(done, Ok((200, _))) {
-                    return Err(broken("does not let the probe user leave its room", done));
+                    return Err(broken(LEAVE, done));
                 }
             }
         }
@@ -166,6 +166,29 @@ fn escaped(text: &str) -> String {
         .collect()
 }
 
+/// The room's topic: the invited person may see it.
+const TOPIC: &str = "A test of federation. It can be ignored, and ends by itself.";
+const NOT_RUNNING: &str = "the homeserver does not run";
+const NO_TOKEN: &str = "the bridge's token is not on this machine";
+// What the homeserver did not do.
+const REGISTER: &str = "does not take the bridge's token";
+const ROOM: &str = "does not make a room";
+const MEMBERS: &str = "does not say who is in the room";
+const ROOMS: &str = "does not say which rooms the probe user is in";
+const LEAVE: &str = "does not let the probe user leave its room";
 const SHORT: Duration = Duration::from_secs(20);
 /// A homeserver tries several addresses, and gives each a minute.
 const PATIENCE: Duration = Duration::from_secs(100);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences() {
+        let answer = || Ok((403, json!({ "errcode": "M_FORBIDDEN", "error": "not allowed" })));
+        let mut errors = vec![own_broken(NOT_RUNNING), own_broken(NO_TOKEN), broken(ROOM, Err("timed out".into()))];
+        errors.extend([REGISTER, ROOM, MEMBERS, ROOMS, LEAVE].map(|what| broken(what, answer())));
+        insta::assert_snapshot!(format!("topic: {TOPIC}\n{}", crate::error::told(errors)));
+    }
+}

@@ -114,6 +114,21 @@ pub(super) fn refused(name: &ServerName, person: &UserId, status: u16, errcode: 
     }
 }
 
+/// What proved to be the server that was meant.
+pub(super) fn identity(version: Option<&str>, key: &str, until: impl std::fmt::Display) -> String {
+    let version = version.unwrap_or("a server that does not tell its version");
+    format!("{version}, key {key} valid until {until}")
+}
+
+/// A server that cannot be reached or is not the one; `why` as the doctor sees it.
+pub(super) fn lost(name: &ServerName, why: Option<String>) -> Error {
+    let why = why.unwrap_or_else(|| "it answered only now and then".into());
+    Error::new(
+        format!("{name} cannot be reached, so nobody there can be invited: {why}"),
+        format!("its operator sees why with `rcfed doctor {name}`, and so do you"),
+    )
+}
+
 /// No answer at all.
 pub(super) fn silent(name: &ServerName, after: Duration, why: &str) -> Error {
     Error::new(
@@ -146,6 +161,10 @@ mod tests {
             told(refused(name, &person, 400, "", "")),
             told(refused(name, &person, 502, "M_UNKNOWN", "Failed to send request")),
             told(silent(name, Duration::from_millis(100_400), "operation timed out")),
+            told(lost(name, Some("example.net does not resolve".into()))),
+            told(lost(name, None)),
+            identity(Some("Synapse 1.140.0"), "ed25519:a_B1", "2026-12-01"),
+            identity(None, "ed25519:a_B1", "2026-12-01"),
             last_words(&config, &person),
         ];
         insta::assert_snapshot!(texts.join("\n\n"));

@@ -74,6 +74,13 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn sentences() {
+        let refused =
+            ["1.5", "9007199254740992"].map(|number| canonical(&number.parse().unwrap()).unwrap_err().to_string());
+        insta::assert_snapshot!(refused.join("\n"));
+    }
+
     /// The examples of the specification's appendix, and the edges of its rules.
     #[test]
     fn texts_are_canonical() {

@@ -137,7 +137,13 @@ mod tests {
         let text = ["empty", "droplet", "snap"].map(|machine| {
             let nobody = Err(Silence::Nobody("unix:///var/run/docker.sock".into()));
             let finding = judge(&fixtures.join(machine), nobody);
-            format!("{machine}: {:?} {} → {}", finding.status, finding.summary, finding.remedy.unwrap_or_default())
+            let seen: String = finding.evidence.iter().map(|fact| format!(" [{fact}]")).collect();
+            format!(
+                "{machine}: {:?} {}{seen} → {}",
+                finding.status,
+                finding.summary,
+                finding.remedy.unwrap_or_default()
+            )
         });
         insta::assert_snapshot!(text.join("\n"));
     }

@@ -11,16 +11,18 @@ use crate::host::net::{Listener, listeners};
 pub(crate) fn check(root: &Path, proxy: Proxy, gateway: &[u16]) -> Vec<Finding> {
     let found = match listeners(root, &[80, 443]) {
         Ok(found) => found,
-        Err(error) => {
-            let why = format!("who listens cannot be seen: {error}");
-            return vec![Finding::unknown("machine.ports", "80, 443", why).remedy("ss -ltnp")];
-        }
+        Err(error) => return vec![unseen(error)],
     };
     let judged = [80, 443].map(|port| {
         let held: Vec<&Listener> = found.iter().filter(|listener| listener.address.port() == port).collect();
         judge(port, &held, proxy, gateway.contains(&port))
     });
     judged.into()
+}
+
+fn unseen(error: impl std::fmt::Display) -> Finding {
+    let why = format!("who listens cannot be seen: {error}");
+    Finding::unknown("machine.ports", "80, 443", why).remedy("ss -ltnp")
 }
 
 fn judge(port: u16, held: &[&Listener], proxy: Proxy, gateway: bool) -> Finding {
@@ -99,6 +101,10 @@ mod tests {
                 }
             }
         }
+        let others = [judge(443, &[], Proxy::Host, false), unseen("/proc/net/tcp: Permission denied (os error 13)")];
+        let others =
+            others.map(|f| format!("{:?} {} {} → {}", f.status, f.subject, f.summary, f.remedy.unwrap_or_default()));
+        lines.extend(others);
         insta::assert_snapshot!(lines.join("\n"));
     }
 }

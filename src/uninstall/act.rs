@@ -36,7 +36,7 @@ pub(super) async fn act(uninstall: Uninstall, ui: &Ui) -> Result<()> {
             tokio::select! {
                 result = &mut undoing => break result,
                 reason = asked(&mut stop) => {
-                    ui.say("Stopping after this; press Ctrl-C again to stop now.");
+                    ui.say(STOPPING);
                     stopped = Some(reason);
                     if let Some(stop) = stop.take() {
                         stop.at_once_next_time();
@@ -220,6 +220,8 @@ async fn network(docker: &Docker, name: &str) -> Result<(), crate::host::docker:
     docker.remove_network(name).await
 }
 
+const STOPPING: &str = "Stopping after this; press Ctrl-C again to stop now.";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -235,6 +237,7 @@ mod tests {
             Undo::RestoreSettings { of: "chat".into(), backup: layout::SETTINGS_BEFORE.into() },
         ];
         let mut told: Vec<String> = undos.iter().filter_map(label).collect();
+        told.push(STOPPING.into());
         told.push(not_reloaded("nginx: [emerg] no"));
         told.push(no_backup(Path::new("/etc/cron.d/rcfed"), Path::new("/etc/cron.d/rcfed.before-rcfed")));
         told.push(crate::error::told([stopped_by(Reason::Interrupt, 1), stopped_by(Reason::Terminate, 5)]));

@@ -102,6 +102,7 @@ mod tests {
         let file = |path: &str| item(Undo::RemoveFile { path: path.into() });
         let removes = vec![
             file("/etc/cron.d/rcfed"),
+            item(Undo::RestoreSettings { of: "chat".into(), backup: layout::SETTINGS_BEFORE.into() }),
             item(Undo::RemoveContainer { name: "rcfed-gateway".into() }),
             item(Undo::RemoveContainer { name: "rcfed-mongodb".into() }),
             item(Undo::RemoveNetwork { name: "rcfed".into() }),

@@ -123,22 +123,16 @@ impl Look<'_> {
             },
             (Undo::RestoreSettings { of, backup }, docker) => self.settings(of, backup, docker).await?,
             (Undo::RemoveContainer { name }, Some(docker)) => match docker.container(name).await? {
-                Some(container) if container.service.is_none() => {
-                    foreign(format!("rcfed did not make the container `{name}`"))
-                }
+                Some(container) if container.service.is_none() => not_made("container", name),
                 found => there(found.is_some()),
             },
             (Undo::RemoveNetwork { name }, Some(docker)) => match docker.network(name).await? {
-                Some(labels) if !labels.contains_key(LABEL_SERVICE) => {
-                    foreign(format!("rcfed did not make the network `{name}`"))
-                }
+                Some(labels) if !labels.contains_key(LABEL_SERVICE) => not_made("network", name),
                 Some(_) => self.used_by_others("network", name, |container| &container.networks),
                 None => Found::Gone,
             },
             (Undo::RemoveVolume { name }, Some(docker)) => match docker.volume(name).await? {
-                Some(labels) if self.purge && !labels.contains_key(LABEL_SERVICE) => {
-                    foreign(format!("rcfed did not make the volume `{name}`"))
-                }
+                Some(labels) if self.purge && !labels.contains_key(LABEL_SERVICE) => not_made("volume", name),
                 Some(_) if self.purge => self.used_by_others("volume", name, |container| &container.volumes),
                 found => there(found.is_some()),
             },
@@ -168,14 +162,8 @@ impl Look<'_> {
         }
         let (Some(docker), false) = (docker, of.contains("://")) else { return Ok(Found::Here) };
         Ok(match docker.foreign(of).await? {
-            None => Found::Stays(format!("there is no container `{of}` any more to give them back to")),
-            Some(found) if !found.running => {
-                let way = format!(
-                    "start it, `docker start {of}`, or leave its settings as they are: `sudo rm {}`",
-                    self.host.path(backup).display()
-                );
-                Found::Foreign(format!("the container `{of}` does not run, so its settings cannot be put back"), way)
-            }
+            None => nobody(of),
+            Some(found) if !found.running => stands(of, &self.host.path(backup)),
             Some(_) => Found::Here,
         })
     }
@@ -293,8 +281,32 @@ impl Look<'_> {
             return Ok(Some(format!("the image `{name}` is not rcfed's")));
         }
         let others = apt::leaving_too(names).await?;
-        Ok(others.first().map(|other| format!("`{other}` would go with them")))
+        Ok(others.first().map(|other| dragged(other)))
     }
+}
+
+fn not_made(kind: &str, name: &str) -> Found {
+    let way = match kind {
+        "container" => format!("rename it, `docker rename {name} {name}-other`, or remove it, `docker rm -f {name}`"),
+        "network" => format!("remove it, `docker network rm {name}`"),
+        _ => format!("remove it, `docker volume rm {name}`, once nobody needs what is in it"),
+    };
+    Found::Foreign(format!("rcfed did not make the {kind} `{name}`"), way)
+}
+
+fn nobody(of: &str) -> Found {
+    Found::Stays(format!("there is no container `{of}` any more to give them back to"))
+}
+
+fn stands(of: &str, backup: &Path) -> Found {
+    Found::Foreign(
+        format!("the container `{of}` does not run, so its settings cannot be put back"),
+        format!("start it, `docker start {of}`, or leave its settings as they are: `sudo rm {}`", backup.display()),
+    )
+}
+
+fn dragged(package: &str) -> String {
+    format!("`{package}` would go with them")
 }
 
 /// A directory goes if nothing stays in it but what goes too.
@@ -345,74 +357,4 @@ fn directories(host: &Host, ours: &[Ours], survey: &mut Survey) -> Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::host::docker::Listed;
-
-    fn line(found: &Found) -> String {
-        match found {
-            Found::Foreign(why, way) => format!("foreign: {why}\n  → {way}"),
-            Found::Gone => "gone".into(),
-            Found::Here => "here".into(),
-            Found::Stays(why) => format!("stays: {why}"),
-        }
-    }
-
-    #[test]
-    fn what_is_in_the_way_of_files_and_networks() {
-        let root = tempfile::tempdir().unwrap();
-        let host = Host { root: root.path().into(), docker: String::new(), nameserver: None, metadata: None };
-        std::fs::create_dir_all(root.path().join("etc/cron.d/rcfed")).unwrap();
-        std::fs::write(root.path().join("etc/file"), "somebody's").unwrap();
-        let web = Listed {
-            name: "web".into(),
-            networks: vec!["rcfed".into()],
-            volumes: vec!["rcfed-mongodb".into()],
-            ..Listed::default()
-        };
-        let inventory = Inventory { containers: vec![web], ..Inventory::default() };
-        let mut look = Look { host: &host, docker: None, inventory, purge: true, connected: BTreeSet::new() };
-        let wrote = hex(&Sha256::digest("rcfed's"));
-        let is = hex(&Sha256::digest("somebody's"));
-        let mut told = vec![
-            line(&look.file(Path::new("/etc/none"), &[]).unwrap()),
-            line(&look.file(Path::new("/etc/file"), std::slice::from_ref(&is)).unwrap()),
-            line(&look.file(Path::new("/etc/file"), &[wrote]).unwrap()),
-            line(&look.file(Path::new("/etc/cron.d/rcfed"), &[]).unwrap()),
-            line(&look.tree(Path::new("/etc/file")).unwrap()),
-            line(&look.used_by_others("network", &"rcfed".into(), |container| &container.networks)),
-            line(&look.used_by_others("volume", &"rcfed-mongodb".into(), |container| &container.volumes)),
-        ];
-        look.connected.insert("web".into());
-        told.push(line(&look.used_by_others("network", &"rcfed".into(), |container| &container.networks)));
-        insta::assert_snapshot!(told.join("\n"));
-    }
-
-    #[tokio::test]
-    async fn what_keeps_packages_and_directories() {
-        let root = tempfile::tempdir().unwrap();
-        let host = Host { root: root.path().into(), docker: String::new(), nameserver: None, metadata: None };
-        let mut told = Vec::new();
-        let strangers = [
-            Inventory { containers: vec![Listed { name: "web".into(), ..Listed::default() }], ..Inventory::default() },
-            Inventory { foreign_volumes: vec!["photos".into()], ..Inventory::default() },
-            Inventory { images: vec![("sha256:1".into(), vec!["debian:12".into()])], ..Inventory::default() },
-        ];
-        for inventory in strangers {
-            let look = Look { host: &host, docker: None, inventory, purge: true, connected: BTreeSet::new() };
-            told.extend(look.who_needs_docker(&Survey::default(), &["docker.io".into()]).await.unwrap());
-        }
-        let directory = |path: &str| Ours {
-            step: String::new(),
-            undo: Undo::RemoveDirectory { path: path.into() },
-            sha256: vec![],
-        };
-        let ours = [directory("/var/lib/rcfed/services"), directory("/var/lib/rcfed/services/relay")];
-        std::fs::create_dir_all(root.path().join("var/lib/rcfed/services/relay")).unwrap();
-        std::fs::write(root.path().join("var/lib/rcfed/services/relay/notes"), "").unwrap();
-        let mut survey = Survey::default();
-        directories(&host, &ours, &mut survey).unwrap();
-        told.extend(survey.stays.iter().map(|(undo, why)| format!("{}: {why}", undo.path().unwrap().display())));
-        insta::assert_snapshot!(told.join("\n"));
-    }
-}
+mod tests;

@@ -68,7 +68,7 @@ async fn a_head_without_end_is_given_up() {
     let many = ask(endless(b"HTTP/1.1 200 OK\r\n", b"A: b\r\n", 0).await, soon(5000)).await;
     assert_eq!(many, Err(Trouble::LongHead));
     let interim = ask(endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n", 0).await, soon(5000)).await;
-    assert!(matches!(interim, Err(Trouble::NotHttp(_))), "{interim:?}");
+    assert!(matches!(interim, Err(Trouble::Other(_))), "{interim:?}");
     let other = ask(endless(b"SSH-2.0-OpenSSH_9.6\r\n", b"", 100).await, soon(5000)).await;
     assert_eq!(other, Err(Trouble::NotHttp("SSH-2.0-OpenSSH_9.6\r\n".into())));
 }

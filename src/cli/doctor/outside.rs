@@ -13,7 +13,7 @@ use crate::dns::Lookup;
 use crate::doctor::{self, Redactor, Report, remote};
 use crate::error::{Error, Explain, Result};
 use crate::matrix::server_name::ServerName;
-use crate::matrix::{Eyes, Wishes, look};
+use crate::matrix::{Blind, Eyes, Wishes, look};
 
 /// Names that are looked at at the same time. Each costs a few connections, most of them spent waiting.
 const AT_ONCE: usize = 64;
@@ -47,10 +47,7 @@ pub(super) async fn run(args: &DoctorArgs, context: &Context) -> Result<()> {
     }
     let roots = args.ca.as_deref().map(read).transpose()?;
     let eyes = Eyes::new(Lookup::new(&context.host), roots.as_deref()).map_err(|blind| match &args.ca {
-        Some(file) => Error::usage(
-            format!("`{}`: {blind}", file.display()),
-            blind.hint().unwrap_or_else(|| "give a file with certificates".into()),
-        ),
+        Some(file) => unusable(file, &blind),
         None => blind.into(),
     })?;
     if let ([name], None) = (args.names.as_slice(), &args.from)
@@ -76,7 +73,7 @@ async fn many(args: &DoctorArgs, context: &Context, eyes: Eyes) -> Result<()> {
             let name = name?;
             // A task of its own, so that handshakes use every processor.
             let report = tokio::spawn(examine(name, eyes, only, share)).await;
-            report.map_err(|error| Error::new(format!("a look went wrong itself: {error}"), "please report this"))
+            report.map_err(lost)
         }
     });
     let mut reports = std::pin::pin!(reports.buffer_unordered(AT_ONCE));
@@ -98,7 +95,7 @@ async fn many(args: &DoctorArgs, context: &Context, eyes: Eyes) -> Result<()> {
             "give names, or a file with one in each line: `rcfed doctor --from FILE`",
         ));
     }
-    context.ui.say(&format!("{total} names: {} well, {bad} not.", total - bad));
+    context.ui.say(&count(total, bad));
     if bad == 0 { Ok(()) } else { Err(Error::told(1)) }
 }
 
@@ -195,4 +192,29 @@ fn more_files() {
     limit.current = limit.maximum;
     // Without it, fewer looks are whole; each says so itself.
     let _ = setrlimit(Resource::Nofile, limit);
+}
+
+fn unusable(file: &Path, blind: &Blind) -> Error {
+    Error::usage(format!("`{}`: {blind}", file.display()), blind.hint().unwrap_or_default())
+}
+
+fn lost(error: impl std::fmt::Display) -> Error {
+    Error::new(format!("a look went wrong itself: {error}"), "please report this")
+}
+
+fn count(total: usize, bad: usize) -> String {
+    let names = if total == 1 { "name" } else { "names" };
+    format!("{total} {names}: {} well, {bad} not.", total - bad)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences() {
+        let blind = crate::host::tls::roots(Some(b"no certificate")).unwrap_err().into();
+        let told = crate::error::told([lost("task 7 panicked"), unusable(Path::new("roots.pem"), &blind)]);
+        insta::assert_snapshot!(format!("{}\n{}\n{told}", count(1, 0), count(9, 2)));
+    }
 }

@@ -88,8 +88,12 @@ fn line(report: &NameReport, expected: &Expected) -> String {
 async fn site_at(name: &DomainName, address: IpAddr, [tls, plain]: [u16; 2]) -> Option<String> {
     let (tls, plain) = tokio::join!(server(name, "https", address, tls), server(name, "http", address, plain));
     let server = tls.or(plain)?;
-    let server = if server.is_empty() { server } else { format!(" ({server})") };
-    Some(format!("a web site answers on {name}{server}"))
+    Some(site_words(name, &server))
+}
+
+fn site_words(name: &DomainName, server: &str) -> String {
+    let server = if server.is_empty() { String::new() } else { format!(" ({server})") };
+    format!("a web site answers on {name}{server}")
 }
 
 /// The `Server` header of whoever answers, or empty.
@@ -138,7 +142,7 @@ mod tests {
             Err(Fault::Timeout),
             Ok(vec!["10.0.0.1".parse().unwrap()]),
         ];
-        let mut lines = Vec::new();
+        let mut lines = vec![site_words(&name, ""), site_words(&name, "nginx/1.28")];
         for addresses in [Addresses::new([Address { source: Source::Interface, ip: ours }]), Addresses::default()] {
             let expected = Expected { addresses, proxy: Proxy::Gateway, issuer: None };
             for a in &answers {

@@ -91,14 +91,7 @@ fn differences(
     if image != found.image.as_deref() {
         let id = found.image.clone().unwrap_or_default();
         let was = labels.get(LABEL_IMAGE).cloned().unwrap_or_else(|| id.chars().take(19).collect());
-        list.0.push(Difference {
-            part: "image",
-            words: if was == reference {
-                format!("image {reference} with another content")
-            } else {
-                format!("image {was} → {reference}")
-            },
-        });
+        list.0.push(Difference { part: "image", words: image_words(&was, reference) });
     }
     environment(&config.env.clone().unwrap_or_default(), wanted, defaults, &mut list);
     let or = |own: &Option<Vec<String>>, image: &[String]| own.clone().unwrap_or_else(|| image.to_vec());
@@ -117,14 +110,22 @@ fn differences(
     list.unless(config.stop_timeout == wanted.stop_timeout, "time to stop");
     host(found, wanted, &mut list);
     let same = |label: &str| labels.get(label) == wanted_labels.get(label);
-    list.unless(same(LABEL_READS), "files it reads when it starts");
+    list.unless(same(LABEL_READS), READS);
     if list.0.is_empty() {
-        list.unless(same(LABEL_HASH), "what it was made from");
+        list.unless(same(LABEL_HASH), MADE_FROM);
     }
     Compared {
         same_origin: same(LABEL_HASH) && labels.get(LABEL_IMAGE).is_some_and(|was| was == reference),
         differences: list.0,
     }
+}
+
+/// Files of its directory that another start would read as they are now.
+pub const READS: &str = "files it reads when it starts";
+const MADE_FROM: &str = "what it was made from";
+
+fn image_words(was: &str, wanted: &str) -> String {
+    if was == wanted { format!("image {wanted} with another content") } else { format!("image {was} → {wanted}") }
 }
 
 struct List(Vec<Difference>);
@@ -251,4 +252,19 @@ fn health(check: &Option<HealthConfig>) -> (Vec<String>, [i64; 4]) {
     let check = check.clone().unwrap_or_default();
     let numbers = [check.interval, check.timeout, check.start_period, check.retries];
     (check.test.unwrap_or_default(), numbers.map(Option::unwrap_or_default))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences() {
+        let (old, new) = ("docker.io/library/nginx:1.28", "docker.io/library/nginx:1.29");
+        let words = [image_words(old, new), image_words(new, new), READS.into(), MADE_FROM.into()];
+        let mut list = List(Vec::new());
+        list.values("memory", mib(None), mib(Some(512 * 1024 * 1024)));
+        let words = words.into_iter().chain(list.0.into_iter().map(|difference| difference.words));
+        insta::assert_snapshot!(words.collect::<Vec<_>>().join("\n"));
+    }
 }

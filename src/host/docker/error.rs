@@ -2,6 +2,7 @@
 
 use bollard::errors::Error as ApiError;
 
+use super::exec::RUN;
 use crate::error::Explain;
 use crate::host::fs::FileError;
 
@@ -77,6 +78,10 @@ impl Explain for DockerError {
                 "make room on the disk that holds Docker's data (`docker system df`, `df -h`)".into()
             }
             Self::Call { what: "pull", subject, said, status } => pull_hint(subject, said, *status),
+            Self::Call { what: RUN, subject, .. } => {
+                let service = subject.trim_start_matches("rcfed-");
+                format!("see how it is with `sudo rcfed logs {service}`, then run the same command again")
+            }
             Self::Call { .. } => "look at the engine's log with `journalctl -u docker -n 50`".into(),
             Self::File(error) => return error.hint(),
             Self::Gone => {

@@ -17,6 +17,8 @@ use crate::fault;
 use crate::host::fs::FileError;
 use crate::ui::Task;
 
+pub(super) const RUN: &str = "run a command in";
+
 /// What a command printed, and how it ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Output {
@@ -44,8 +46,8 @@ impl Docker {
         };
         let answer = tokio::time::timeout(limit, run).await;
         answer.unwrap_or_else(|_| {
-            let said = format!("`{}` did not end within {} s", command.join(" "), limit.as_secs());
-            Err(DockerError::Call { what: "run a command in", subject: container.into(), said, status: 0 })
+            let said = late(command, limit);
+            Err(DockerError::Call { what: RUN, subject: container.into(), said, status: 0 })
         })
     }
 }
@@ -62,8 +64,7 @@ impl Docker {
     ) -> Result<(), DockerError> {
         const LIMIT: Duration = Duration::from_secs(6 * 60 * 60);
         let kept = |error| DockerError::File(FileError::new("write", path, error));
-        let said =
-            |said: String| DockerError::Call { what: "run a command in", subject: container.into(), said, status: 0 };
+        let said = |said: String| DockerError::Call { what: RUN, subject: container.into(), said, status: 0 };
         let part = path.with_extension("part");
         let run = async {
             fault::point(format_args!("write:{}", path.parent().unwrap_or(path).display()));
@@ -78,7 +79,7 @@ impl Docker {
             };
             let (code, stderr) = self.attached(container, command, keep).await?;
             if code != 0 || bytes == 0 {
-                return Err(said(format!("`{}` ended with exit code {code}: {}", command[0], stderr.trim())));
+                return Err(said(ended(command, code, &stderr)));
             }
             let file = file.into_inner().map_err(|e| kept(e.into_error()))?;
             file.sync_all().map_err(kept)?;
@@ -88,7 +89,7 @@ impl Docker {
             directory.map_err(kept)
         };
         let result = tokio::time::timeout(LIMIT, run).await;
-        let result = result.unwrap_or_else(|_| Err(said("it did not end within 6 hours".into())));
+        let result = result.unwrap_or_else(|_| Err(said(late(command, LIMIT))));
         if result.is_err() {
             let _ = std::fs::remove_file(&part);
         }
@@ -103,7 +104,7 @@ impl Docker {
         command: &[&str],
         mut sink: impl FnMut(&[u8]) -> Result<(), DockerError>,
     ) -> Result<(i64, String), DockerError> {
-        let failed = |error| DockerError::call("run a command in", container, error);
+        let failed = |error| DockerError::call(RUN, container, error);
         let config = ExecConfig {
             cmd: Some(command.iter().map(ToString::to_string).collect()),
             attach_stdout: Some(true),
@@ -168,11 +169,52 @@ impl Docker {
             let lines = self.last_lines(name, 20).await?.join("\n");
             Ok(Output { code, stdout: String::new(), stderr: lines })
         };
-        let answer = tokio::time::timeout(Duration::from_secs(60), run).await;
+        let limit = Duration::from_secs(60);
+        let answer = tokio::time::timeout(limit, run).await;
         self.remove_container(name).await?;
         answer.unwrap_or_else(|_| {
-            let said = format!("`{}` did not end within 60 s", command.join(" "));
+            let said = late(command, limit);
             Err(DockerError::Call { what: "try a command with", subject: image.into(), said, status: 0 })
         })
+    }
+}
+
+fn late(command: &[&str], limit: Duration) -> String {
+    let limit = match limit.as_secs() {
+        seconds if seconds < 3600 => format!("{seconds} s"),
+        seconds => format!("{} hours", seconds / 3600),
+    };
+    format!("`{}` did not end within {limit}", program(command))
+}
+
+fn ended(command: &[&str], code: i64, stderr: &str) -> String {
+    format!("`{}` ended with exit code {code}: {}", command.first().unwrap_or(&""), stderr.trim())
+}
+
+/// A script as an argument is nothing to read in an error.
+fn program(command: &[&str]) -> String {
+    match command {
+        [shell @ "sh", "-c", ..] => (*shell).into(),
+        ["mongosh", ..] => "mongosh".into(),
+        _ => command.join(" "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences() {
+        let call = |said| DockerError::Call { what: RUN, subject: "rcfed-mongodb".into(), said, status: 0 };
+        let (dump, script) = (["pg_dump", "--create", "homeserver"], ["sh", "-c", "umask 077; f=/tmp/x.yaml; …"]);
+        let errors = [
+            call(late(&script, Duration::from_secs(30))),
+            call(late(&["mongosh", "--eval", "const secret = …"], Duration::from_secs(30))),
+            call(late(&dump, Duration::from_secs(6 * 60 * 60))),
+            call(ended(&script, 1, "mongodump: disk full\n")),
+            call(ended(&dump, 1, "pg_dump: error: connection failed\n")),
+        ];
+        insta::assert_snapshot!(crate::error::told(errors.map(Into::into)));
     }
 }

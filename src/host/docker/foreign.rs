@@ -66,7 +66,7 @@ impl Docker {
             endpoint_config: Some(EndpointSettings { aliases: Some(vec![alias.into()]), ..Default::default() }),
         };
         let connected = self.api.connect_network(NETWORK, request).await;
-        connected.map_err(|e| DockerError::call("connect to the network `rcfed` the container", container, e))?;
+        connected.map_err(|e| DockerError::call("connect the container", container, e))?;
         fault::point(format_args!("connected:{container}"));
         Ok(())
     }
@@ -75,8 +75,7 @@ impl Docker {
     pub async fn disconnect(&self, container: &str) -> Result<(), DockerError> {
         let request = NetworkDisconnectRequest { container: container.into(), force: Some(false) };
         let disconnected = absent(self.api.disconnect_network(NETWORK, request).await);
-        disconnected
-            .map_err(|e| DockerError::call("disconnect from the network `rcfed` the container", container, e))?;
+        disconnected.map_err(|e| DockerError::call("disconnect the container", container, e))?;
         fault::point(format_args!("disconnected:{container}"));
         Ok(())
     }

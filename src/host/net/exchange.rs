@@ -151,7 +151,7 @@ impl Wire {
             }
             interim.push(head.status);
             if interim.len() > MOST_INTERIM {
-                return Err(Trouble::NotHttp(format!("more than {MOST_INTERIM} interim answers")));
+                return Err(Trouble::interim(MOST_INTERIM));
             }
         }
     }

@@ -105,6 +105,9 @@ fn is_for(chain: &[CertificateDer<'_>], needed: &str) -> bool {
     leaf.is_some_and(|leaf| rustls::client::verify_server_name(&leaf, &name).is_ok())
 }
 
+const NO_LEAF: &str = "none was presented";
+const UNREADABLE_LEAF: &str = "the leaf cannot be read";
+
 fn path(
     presented: &[CertificateDer<'_>],
     chain: &[Certificate],
@@ -112,8 +115,8 @@ fn path(
     extra: &[CertificateDer<'_>],
     now: UnixTime,
 ) -> Path {
-    let Some((leaf, intermediates)) = presented.split_first() else { return Path::Bad("none was presented".into()) };
-    let Some(first) = chain.first() else { return Path::Bad("the leaf cannot be read".into()) };
+    let Some((leaf, intermediates)) = presented.split_first() else { return Path::Bad(NO_LEAF.into()) };
+    let Some(first) = chain.first() else { return Path::Bad(UNREADABLE_LEAF.into()) };
     let Err(error) = trust.path(leaf, intermediates, now) else { return Path::Trusted };
     // The time at which all of the chain had begun; the leaf's own beginning can be before its issuer's.
     let begun = chain.iter().map(|certificate| certificate.not_before).max().unwrap_or_default();
@@ -171,4 +174,17 @@ fn is_about_time(error: &Error) -> bool {
         error,
         Error::InvalidCertificate(Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. })
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_certificate() {
+        let trust = Trust::new(None).unwrap();
+        let bytes = [CertificateDer::from(vec![0x30, 0])];
+        let looks = [path(&[], &[], &trust, &[], UnixTime::now()), path(&bytes, &[], &trust, &[], UnixTime::now())];
+        insta::assert_snapshot!(looks.map(|look| format!("{look:?}")).join("\n"));
+    }
 }

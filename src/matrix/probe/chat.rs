@@ -159,6 +159,8 @@ fn text_frame(text: &[u8]) -> Vec<u8> {
     frame
 }
 
+const ODD_FRAME: &str = "a WebSocket frame is too long or masked";
+
 /// One frame of a server: its opcode and payload (RFC 6455 §5.2).
 async fn frame(wire: &mut Wire) -> Result<(u8, Vec<u8>), Trouble> {
     let mut number = async |bytes: usize| -> Result<u64, Trouble> {
@@ -174,7 +176,7 @@ async fn frame(wire: &mut Wire) -> Result<(u8, Vec<u8>), Trouble> {
     // A server never masks; the mask bit makes the length as large as no frame may be.
     match usize::try_from(length) {
         Ok(length) if length <= LONGEST_FRAME && start & 0x80 == 0 => Ok((opcode, wire.read(length).await?)),
-        _ => Err(Trouble::Other("a WebSocket frame is too long or masked".into())),
+        _ => Err(Trouble::Other(ODD_FRAME.into())),
     }
 }
 
@@ -188,6 +190,11 @@ mod tests {
     #[test]
     fn the_proof_is_that_of_the_standard() {
         assert_eq!(proof("dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    }
+
+    #[test]
+    fn sentences() {
+        insta::assert_snapshot!(Trouble::Other(ODD_FRAME.into()).to_string());
     }
 
     proptest! {

@@ -81,7 +81,7 @@ impl Clients {
         };
         // An address instead of a name is how rustls sends no name.
         let name = tls.sni.map_or(Ok(ServerName::IpAddress(peer.ip().into())), |name| name.to_owned().try_into());
-        let name = name.map_err(|_| Trouble::Tls("the name cannot stand in TLS".into()))?;
+        let name = name.map_err(|_| Trouble::name())?;
         let config = match tls.alpn {
             Alpn::Http1 => &self.http1,
             Alpn::Http2First => &self.http2_first,

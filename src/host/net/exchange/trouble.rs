@@ -60,6 +60,16 @@ pub enum Stage {
 }
 
 impl Trouble {
+    /// More heads than one that announce another.
+    pub(super) fn interim(most: usize) -> Self {
+        Self::Other(format!("it sent more than {most} interim answers and no other"))
+    }
+
+    /// A name that TLS cannot ask for.
+    pub(super) fn name() -> Self {
+        Self::Tls("the name cannot stand in TLS".into())
+    }
+
     /// What `error`, seen at `stage`, means.
     pub(super) fn of(error: &Error, stage: Stage) -> Self {
         if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
@@ -116,6 +126,8 @@ mod tests {
             ),
             Trouble::of(&Error::other(rustls::Error::HandshakeNotComplete), Stage::Tls),
             Trouble::NotHttp("SSH-2.0-OpenSSH".into()),
+            Trouble::interim(8),
+            Trouble::name(),
             Trouble::LongHead,
             Trouble::Private,
         ]);
