@@ -162,7 +162,7 @@ fn identity(name: &ServerName, seen: &Seen) -> Option<String> {
 
 /// The doctor's first cause for a server that cannot be reached or is not the one.
 async fn lost(name: &ServerName, eyes: &Eyes) -> Error {
-    let seen = look(name, eyes, &Wishes { clients: false, deadline: LIMIT, ..Wishes::default() }).await;
+    let seen = look(name, eyes, &Wishes { clients: false, chat: false, deadline: LIMIT, ..Wishes::default() }).await;
     let found = remote::report(&seen, jiff::Timestamp::now(), &[]);
     report::lost(name, found.first_cause().map(|first| format!("{} {}", first.subject, first.summary)))
 }

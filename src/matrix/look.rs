@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::discovery::{Discovery, find};
+use super::probe::chat::{Found, find as rocketchat};
 use super::probe::{self, Inside, Seen};
 use super::server_name::{Host, ServerName, Unwise};
 use super::signing_key::SigningKey;
@@ -26,6 +27,8 @@ pub struct Wishes {
     pub deadline: Duration,
     /// Whether the documents for clients and people are looked at as well.
     pub clients: bool,
+    /// Whether the Rocket.Chat of the name is looked for.
+    pub chat: bool,
     /// The server's own key, if it is ours, for a signed request to itself.
     pub signing_key: Option<SigningKey>,
     /// Certificates that the server could present as well, e.g. all of a `fullchain.pem`.
@@ -47,6 +50,8 @@ pub struct Look {
     pub grounds: Vec<Ground>,
     /// What clients see, if it was wanted and there is a host to ask.
     pub clients: Option<ClientSide>,
+    /// Its Rocket.Chat, if it was wanted and one was found.
+    pub chat: Option<Found>,
     /// How long it took, in milliseconds.
     pub took_ms: u64,
 }
@@ -80,7 +85,13 @@ pub struct ClientVersions {
 impl Default for Wishes {
     /// Ten seconds, everything that can be seen from outside.
     fn default() -> Self {
-        Self { deadline: Duration::from_secs(10), clients: true, signing_key: None, extra_chain: Vec::new() }
+        Self {
+            deadline: Duration::from_secs(10),
+            clients: true,
+            chat: true,
+            signing_key: None,
+            extra_chain: Vec::new(),
+        }
     }
 }
 
@@ -100,16 +111,17 @@ pub async fn look(name: &ServerName, eyes: &Eyes, wishes: &Wishes) -> Look {
         let (seen, grounds) = join(probes, grounds).await;
         (discovery, seen, grounds)
     };
-    let clients: OptionFuture<_> = wishes.clients.then(|| client_side(name, eyes, until)).into();
+    let people = people(name, eyes, wishes, until);
     let ground: OptionFuture<_> = own(name).map(|host| eyes.ground(host, until)).into();
-    let ((discovery, targets, others), clients, ground) = join3(federation, clients, ground).await;
+    let ((discovery, targets, others), (clients, chat), ground) = join3(federation, people, ground).await;
     Look {
         name: name.clone(),
         unwise: name.unwise(),
         discovery,
         targets,
         grounds: ground.into_iter().chain(others).collect(),
-        clients: clients.flatten(),
+        clients,
+        chat,
         took_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
     }
 }
@@ -119,27 +131,58 @@ fn own(name: &ServerName) -> Option<&str> {
     if let Host::Dns(host) = name.host() { Some(host) } else { None }
 }
 
-async fn client_side(name: &ServerName, eyes: &Eyes, until: Instant) -> Option<ClientSide> {
+/// What is for people, as far as it is wanted, over one connection to the name's host.
+async fn people(
+    name: &ServerName,
+    eyes: &Eyes,
+    wishes: &Wishes,
+    until: Instant,
+) -> (Option<ClientSide>, Option<Found>) {
+    if !wishes.clients && !wishes.chat {
+        return (None, None);
+    }
     let host = name.host().to_string();
     let address = match name.host() {
-        Host::Ip(address) => *address,
-        Host::Dns(host) => first(host, eyes, until).await?,
+        Host::Ip(address) => Some(*address),
+        Host::Dns(host) => first(host, eyes, until).await,
     };
-    let mut visit = Visit::default();
-    let client = fetch_on(&mut visit, Kind::Client, &host, address, well_known::client, eyes, until).await;
-    // Who does not answer once is not asked twice.
+    let own = async {
+        let Some(address) = address else { return (None, None) };
+        let (mut visit, mut clients) = (Visit::default(), None);
+        if wishes.clients {
+            let client_side = client_side(&mut visit, name, address, eyes, until).await;
+            let silent = client_side.client.silence().is_some();
+            clients = Some(client_side);
+            // Who does not answer once is not asked twice.
+            if silent {
+                return (clients, None);
+            }
+        }
+        let chat: OptionFuture<_> =
+            wishes.chat.then(|| rocketchat::named(&mut visit, &host, address, eyes, until)).into();
+        (clients, chat.await.flatten())
+    };
+    let guessed: OptionFuture<_> = wishes.chat.then(|| rocketchat::guessed(name, eyes, until)).into();
+    let ((clients, named), guessed) = join(own, guessed).await;
+    let found: OptionFuture<_> = named.or(guessed.flatten()).map(|host| rocketchat::closely(host, eyes, until)).into();
+    (clients, found.await)
+}
+
+async fn client_side(visit: &mut Visit, name: &ServerName, address: IpAddr, eyes: &Eyes, until: Instant) -> ClientSide {
+    let host = name.host().to_string();
+    let client = fetch_on(visit, Kind::Client, &host, address, well_known::client, eyes, until).await;
     if let Some(trouble) = client.silence().cloned() {
         let support = Fetch::unasked(Kind::Support, address, trouble.clone());
-        return Some(ClientSide { client, preflight: Err(trouble), support, versions: None });
+        return ClientSide { client, preflight: Err(trouble), support, versions: None };
     }
     let versions: OptionFuture<_> = client.outcome.as_ref().ok().map(|it| versions(&it.base_url, eyes, until)).into();
     let others = async {
-        let preflight = well_known::preflight(&mut visit, &host, address, eyes, until).await;
-        let support = fetch_on(&mut visit, Kind::Support, &host, address, well_known::support, eyes, until).await;
+        let preflight = well_known::preflight(visit, &host, address, eyes, until).await;
+        let support = fetch_on(visit, Kind::Support, &host, address, well_known::support, eyes, until).await;
         (preflight, support)
     };
     let (versions, (preflight, support)) = join(versions, others).await;
-    Some(ClientSide { client, preflight, support, versions })
+    ClientSide { client, preflight, support, versions }
 }
 
 /// As clients do: the path is put behind the base URL, one slash between them.

@@ -61,6 +61,10 @@ pub enum Break {
     NoVersion,
     /// Seconds by which the clock is wrong.
     Clock(i64),
+    /// There is a Rocket.Chat, and how it is.
+    Chat(Spot, Chat),
+    /// The certificate of the one at `chat` below the name.
+    ChatIdentity(Certificate),
     /// Nothing listens where the homeserver was, or plain HTTP is spoken, or nothing is ever said.
     Closed,
     /// Nothing listens on port 8448 alone.
@@ -80,6 +84,28 @@ pub enum Certificate {
     SelfSigned,
     Stranger,
     Ending,
+}
+
+/// Where a Rocket.Chat is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spot {
+    /// At the name itself.
+    Name,
+    /// At `chat` below the name, 127.0.0.3.
+    Below,
+    /// Where the name redirects to, also 127.0.0.3.
+    Redirected,
+}
+
+/// How a Rocket.Chat is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Chat {
+    Good,
+    /// The proxy before it takes the headers away that ask for a socket.
+    NoUpgrade,
+    /// The socket opens, and something else than Meteor is behind it, or nobody.
+    Stranger,
+    Silent,
 }
 
 use Break::*;
@@ -312,7 +338,28 @@ pub const FAULTS: &[Fault] = &[
         "client.api",
         &[Client("Access-Control-Allow-Origin: *\r\n", r#"{"m.homeserver": {"base_url": "https://example.org"}}"#)],
     ),
+    fault("The proxy before Rocket.Chat opens no socket", "chat.websocket", &[Chat(Spot::Name, Chat::NoUpgrade)]),
+    fault(
+        "The proxy before a Rocket.Chat on a host of its own opens no socket",
+        "chat.websocket",
+        &[Chat(Spot::Below, Chat::NoUpgrade), Record(CHAT)],
+    ),
+    fault("Behind the socket to Rocket.Chat is something else", "chat.websocket", &[Chat(Spot::Name, Chat::Stranger)]),
+    fault("The socket to Rocket.Chat opens and stays silent", "chat.websocket", &[Chat(Spot::Name, Chat::Silent)]),
+    fault(
+        "An address of Rocket.Chat's host does not answer",
+        "chat.public",
+        &[Chat(Spot::Below, Chat::Good), Record(CHAT), Record("chat.example.org A 127.0.0.9")],
+    ),
+    fault(
+        "The certificate of Rocket.Chat's host has ended",
+        "chat.public",
+        &[Chat(Spot::Below, Chat::Good), Record(CHAT), ChatIdentity(Certificate::Expired)],
+    ),
 ];
+
+/// Where the Rocket.Chat is that has a host of its own.
+pub const CHAT: &str = "chat.example.org A 127.0.0.3";
 
 /// `docs/remote-faults.md`.
 pub fn page() -> String {

@@ -37,6 +37,8 @@ fn healthy(profile: &str) {
         "proxy.body",
         "server.version",
         "client.cors",
+        "chat.public",
+        "chat.websocket",
     ] {
         assert!(found(id), "{id}: {report:#}");
     }

@@ -8,6 +8,7 @@ mod faults;
 mod ground;
 mod healthy;
 mod rare;
+mod rocketchat;
 #[path = "../matrix/servers.rs"]
 #[allow(dead_code)]
 mod servers;
@@ -18,7 +19,7 @@ mod zones;
 
 use std::path::Path;
 
-use faults::FAULTS;
+use faults::{Break, CHAT, Certificate, Chat, FAULTS, Fault, Spot};
 use futures_util::StreamExt;
 use rcfed::doctor::remote::{self, Own, Sight};
 use rcfed::doctor::{Ended, Report, terminal};
@@ -123,6 +124,38 @@ fn every_fault_of_a_zone_is_told_by_its_first_cause() {
     }
 }
 
+/// Where there is a Rocket.Chat it is looked at; where there is none, or only a page that everybody gets, nothing is said of one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rocketchat_is_found_where_people_would_look() {
+    use Break::{ChatIdentity, Record, Server};
+    let cases: [(&'static [Break], &str); 7] = [
+        (&[], ""),
+        (&[Break::Chat(Spot::Name, Chat::Good)], "example.org"),
+        (&[Break::Chat(Spot::Below, Chat::Good), Record(CHAT)], "chat.example.org"),
+        // That of the name itself is the one that is meant.
+        (&[Break::Chat(Spot::Name, Chat::Good), Record("chat.example.org A 127.0.0.1")], "example.org"),
+        (&[Break::Chat(Spot::Redirected, Chat::Good), Record("rocket.example.org A 127.0.0.3")], "rocket.example.org"),
+        (&[Break::Chat(Spot::Below, Chat::NoUpgrade), Record(CHAT), ChatIdentity(Certificate::OtherName)], ""),
+        (&[Break::Chat(Spot::Below, Chat::Good), Record("chat.example.org A 127.0.0.9"), Server(404, "", "")], ""),
+    ];
+    for (break_it, host) in cases {
+        let report = world::examine(&Fault { name: "", first: "nothing", break_it }).await;
+        let told: Vec<String> = report
+            .findings
+            .iter()
+            .map(|(_, finding)| finding)
+            .filter(|finding| finding.id.starts_with("chat."))
+            .map(|finding| format!("{} {} {}", finding.status.name(), finding.subject, finding.summary))
+            .collect();
+        let expected = [
+            format!("ok https://{host}/api/info answers"),
+            format!("ok wss://{host}/websocket opens, and Rocket.Chat greets"),
+        ];
+        let expected: &[String] = if host.is_empty() { &[] } else { &expected };
+        assert_eq!(told, expected, "{break_it:?}");
+    }
+}
+
 /// A machine behind a router that leads nothing back in: told as that, and the rest is judged through the gateway.
 #[tokio::test]
 async fn a_machine_that_cannot_reach_itself_is_not_called_broken() {
@@ -166,6 +199,7 @@ async fn what_only_the_own_machine_sees_is_told() {
         chat(good(), Ok(Socket::WrongProof)),
         chat(good(), Ok(Socket::Stranger("hello".into()))),
         chat(good(), Ok(Socket::Closed)),
+        chat(good(), Ok(Socket::Silent)),
         chat(good(), Err(Trouble::Timeout(Stage::Head))),
     ];
     let mut told = Vec::new();

@@ -18,7 +18,8 @@ use tokio::net::UdpSocket;
 use tokio_rustls::TlsAcceptor;
 
 use crate::faults::Break::{self, *};
-use crate::faults::{Certificate, Fault};
+use crate::faults::{Certificate, Fault, Spot};
+use crate::rocketchat::{self, Front};
 use crate::servers::{Authority, Identity, raw, reply, web};
 
 const NAME: &str = "example.org";
@@ -34,7 +35,19 @@ pub async fn examine(fault: &Fault) -> Report {
     };
     let authority = Authority::named("Root of the test");
     let site_certificate = broken.iter().find_map(|b| if let Site(c) = b { Some(*c) } else { None });
-    let site = web("127.0.0.1:0", Some(identity(site_certificate, &authority)), documents(broken)).await;
+    let chat = broken.iter().find_map(|b| if let Chat(spot, chat) = b { Some((*spot, *chat)) } else { None });
+    let front = match chat {
+        Some((Spot::Name, chat)) => Front::Rocketchat(chat),
+        Some((Spot::Redirected, _)) => Front::Redirect("rocket.example.org"),
+        _ => Front::Nothing,
+    };
+    let site = rocketchat::site("127.0.0.1:0", identity(site_certificate, &authority), documents(broken), front).await;
+    if let Some((Spot::Below | Spot::Redirected, chat)) = chat {
+        let certificate = broken.iter().find_map(|b| if let ChatIdentity(c) = b { Some(*c) } else { None });
+        let tls = identity_for(&["chat.example.org", "rocket.example.org"], certificate, &authority);
+        let missing = |_: &str| Some(reply(404, "", ""));
+        rocketchat::site(&format!("127.0.0.3:{}", site.port()), tls, missing, Front::Rocketchat(chat)).await;
+    }
     let matrix_certificate = broken.iter().find_map(|b| if let Matrix(c) = b { Some(*c) } else { None });
     let matrix = if broken.contains(&Plain) {
         web("127.0.0.1:0", None, |_| Some(reply(400, "", "plain"))).await
@@ -62,7 +75,8 @@ pub async fn examine(fault: &Fault) -> Report {
     eyes.private_allowed = !broken.contains(&Outside);
     // An address of Cloudflare's.
     eyes.instead = Arc::new([("104.16.1.1".parse().unwrap(), "127.0.0.1".parse().unwrap())].into());
-    let deadline = if broken.contains(&Slow) || broken.contains(&Silent) { 3000 } else { 10_000 };
+    let slow = [Slow, Silent, Chat(Spot::Name, crate::faults::Chat::Silent)];
+    let deadline = if broken.iter().any(|b| slow.contains(b)) { 3000 } else { 10_000 };
     let wishes = Wishes { deadline: Duration::from_millis(deadline), ..Wishes::default() };
     let seen = look(&name, &eyes, &wishes).await;
     remote::report(&seen, Timestamp::now(), &[])
@@ -120,7 +134,10 @@ fn eyes(resolver: SocketAddr, authority: &Authority, ports: &[(u16, u16)]) -> Ey
 }
 
 fn identity(certificate: Option<Certificate>, authority: &Authority) -> TlsAcceptor {
-    let names: &[&str] = &[NAME, HOST];
+    identity_for(&[NAME, HOST], certificate, authority)
+}
+
+fn identity_for(names: &[&str], certificate: Option<Certificate>, authority: &Authority) -> TlsAcceptor {
     let in_days = |days: i64| {
         let day = (Timestamp::now() + Duration::from_secs(86_400 * days as u64)).strftime("%Y %m %d").to_string();
         let parts: Vec<i32> = day.split(' ').map(|part| part.parse().unwrap()).collect();

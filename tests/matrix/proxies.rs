@@ -97,7 +97,7 @@ pub async fn before(up: std::net::SocketAddr, key: SigningKey, server: &str) -> 
     let nginx = Nginx::start(&authority.leaf(&["example.org"], |_| {}), up, server).await;
     let resolver = name_server(&["example.org A 127.0.0.1"]).await;
     let eyes = eyes(resolver, &authority, &[(443, nginx.port)]);
-    let wishes = Wishes { signing_key: Some(key), clients: false, ..Wishes::default() };
+    let wishes = Wishes { signing_key: Some(key), clients: false, chat: false, ..Wishes::default() };
     let mut look = look(&ServerName::parse("example.org:443").unwrap(), &eyes, &wishes).await;
     look.targets.remove(0)
 }

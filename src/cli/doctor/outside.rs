@@ -33,7 +33,7 @@ pub(super) async fn run(args: &DoctorArgs, context: &Context) -> Result<()> {
             "leave it away, or the names",
         ));
     }
-    if let Some(id) = args.only.iter().find(|id| !remote::table().iter().any(|row| row.id == **id)) {
+    if let Some(id) = args.only.iter().find(|id| !remote::table().iter().any(|row| row.id == **id && !row.own)) {
         return Err(Error::usage(
             format!("`{id}` can be seen only on the server's own machine"),
             "`rcfed doctor --list-checks` names all; those from outside stand last",
@@ -107,9 +107,10 @@ async fn examine(text: String, eyes: Eyes, only: Vec<&'static str>, share: bool)
     match ServerName::parse(&text) {
         Err(error) => hidden(remote::refused(&text, &error, Timestamp::now()), &text, &[]),
         Ok(name) => {
-            let needs_clients =
-                only.is_empty() || only.iter().any(|id| id.starts_with("client.") || id.starts_with("support."));
-            let wishes = Wishes { clients: needs_clients, ..Wishes::default() };
+            let any =
+                |begins: &[&str]| only.is_empty() || only.iter().any(|id| begins.iter().any(|b| id.starts_with(b)));
+            let (clients, chat) = (any(&["client.", "support."]), any(&["chat."]));
+            let wishes = Wishes { clients, chat, ..Wishes::default() };
             let seen = look(&name, &eyes, &wishes).await;
             let report = remote::report(&seen, Timestamp::now(), &only);
             hidden(report, &name.host().to_string(), &remote::hosts(&seen))

@@ -1,8 +1,10 @@
-//! What only the server's own machine asks of the outside: its chat as people reach it, and whether it can see itself at all.
+//! The chat as people reach it, the deployment's own or one that was found; and whether a machine can see itself at all.
 
 use super::super::check::{Doc, Place};
+use super::reach::is_no_ipv6;
 use super::{Remote, Sight};
 use crate::finding::Finding;
+use crate::host::tls::Path;
 use crate::matrix::probe::chat::{ChatSeen, Socket};
 
 const HAIRPIN: &str = "reach.hairpin";
@@ -24,34 +26,33 @@ pub(super) const CHECKS: &[Remote] = &[
             source: "RFC 4787, section 6; matrix-docker-ansible-deploy issue 3959.",
         },
     },
-    Remote {
-        id: PAGE,
-        place: Place::Rocketchat,
-        needs: &[],
-        own: true,
-        judge: page,
-        doc: Doc {
-            what: "Whether Rocket.Chat answers under its public name: `/api/info`.",
+    Remote::row(
+        Place::Rocketchat,
+        PAGE,
+        &[],
+        page,
+        Doc {
+            what: "Whether Rocket.Chat answers under its public name: `/api/info`. From outside it is looked for at the server name, \
+                   where that redirects to, and at `chat` below it; where there is none, nothing is told.",
             why: "It is the first request of every app and every browser.",
             fails: "People see an error page, or another site.",
-            fix: "`sudo rcfed apply` puts the gateway right.",
+            fix: "`sudo rcfed apply` puts the gateway right; elsewhere, let every address of the name lead to Rocket.Chat.",
             source: "Rocket.Chat's REST API, info.",
         },
-    },
-    Remote {
-        id: SOCKET,
-        place: Place::Rocketchat,
-        needs: &[PAGE],
-        own: true,
-        judge: socket,
-        doc: Doc {
+    ),
+    Remote::row(
+        Place::Rocketchat,
+        SOCKET,
+        &[PAGE],
+        socket,
+        Doc {
             what: "Whether a WebSocket to Rocket.Chat opens under its public name, and Meteor greets.",
             why: "Everything that moves in Rocket.Chat comes through it; a proxy without the upgrade headers serves every page and no socket.",
             fails: "Rocket.Chat loads for ever.",
             fix: "nginx: `proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection \"upgrade\";`.",
             source: "RFC 6455; Rocket.Chat issues 1146 and 11554.",
         },
-    },
+    ),
 ];
 
 fn hairpin(sight: &Sight<'_>) -> Vec<Finding> {
@@ -70,48 +71,85 @@ fn hairpin(sight: &Sight<'_>) -> Vec<Finding> {
     ))]
 }
 
-fn chats<'a>(sight: &Sight<'a>) -> impl Iterator<Item = (&'a str, &'a ChatSeen)> {
-    let own = sight.own;
-    own.into_iter().flat_map(|own| own.chat.iter().map(|seen| (own.chat_host.as_str(), seen)))
+const UPGRADE: &str = "nginx, in its location: proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection \"upgrade\";";
+const LEAD: &str = "let the proxy pass /websocket to Rocket.Chat, as it does /api/info";
+const BEHIND: &str = "the proxy does its part: see the log of Rocket.Chat, and whether its database answers";
+
+/// The own chat, or the one that was found.
+fn chats<'a>(sight: &Sight<'a>) -> Vec<(&'a str, &'a ChatSeen)> {
+    if let Some(own) = sight.own {
+        return own.chat.iter().map(|seen| (own.chat_host.as_str(), seen)).collect();
+    }
+    let found = sight.look.chat.iter().flat_map(|found| found.seen.iter().map(|seen| (found.host.as_str(), seen)));
+    // A network without IPv6 is ours.
+    found.filter(|(_, seen)| !seen.info.as_ref().is_err_and(|trouble| is_no_ipv6(seen.address, trouble))).collect()
 }
 
 fn page(sight: &Sight<'_>) -> Vec<Finding> {
     let told = |(host, seen): (&str, &ChatSeen)| {
         let subject = format!("https://{host}/api/info");
         let from = format!("at {}", seen.address);
+        let mend = |finding: Finding| {
+            match sight.own {
+            Some(_) => finding.command("sudo rcfed apply"),
+            None => finding.remedy(format!(
+                "Rocket.Chat was found under that name: let every address of {host} lead to it, or remove the record of the one \
+                 that does not"
+            )),
+        }
+        };
         match &seen.info {
-            Ok(page) if page.status == 200 && page.value.is_some() => Finding::ok(PAGE, subject, "answers").seen(from),
-            Ok(page) => {
+            Ok(page) if page.status == 200 && page.value.is_some() => match unaccepted(sight, host, seen) {
+                Some(finding) => finding.seen(from),
+                None => Finding::ok(PAGE, subject, "answers").seen(from),
+            },
+            Ok(page) => mend(
                 Finding::fail(PAGE, subject, format!("is answered with status {} and not by Rocket.Chat", page.status))
-                    .seen(format!("{from}: begins with {:?}", page.beginning))
-                    .command("sudo rcfed apply")
-            }
-            Err(trouble) => Finding::fail(PAGE, subject, "is not answered")
-                .seen(format!("{from}: {trouble}"))
-                .command("sudo rcfed apply"),
+                    .seen(format!("{from}: begins with {:?}", page.beginning)),
+            ),
+            Err(trouble) => mend(Finding::fail(PAGE, subject, "is not answered").seen(format!("{from}: {trouble}"))),
         }
     };
-    chats(sight).map(told).collect()
+    chats(sight).into_iter().map(told).collect()
+}
+
+/// A certificate that browsers do not take. That of the name's own host is told elsewhere, and that of the own chat too.
+fn unaccepted(sight: &Sight<'_>, host: &str, seen: &ChatSeen) -> Option<Finding> {
+    let facts = seen.tls.as_ref().filter(|facts| !facts.is_valid())?;
+    if sight.own.is_some() || host == sight.host() {
+        return None;
+    }
+    let names = facts.chain.first().map(|leaf| leaf.names.join(", ")).unwrap_or_default();
+    let finding =
+        Finding::fail(PAGE, format!("https://{host}/api/info"), "answers with a certificate that browsers refuse");
+    let finding = if facts.name.valid { finding } else { finding.seen(format!("it is for {names}, not {host}")) };
+    let finding = match facts.path {
+        Path::Trusted => finding,
+        Path::Expired(at) => finding.seen(format!("it ended on {}", super::utc(at.saturating_mul(1000)))),
+        _ => finding.seen("no way leads from it to an authority that this machine trusts"),
+    };
+    Some(finding.remedy(format!("renew the certificate of {host}, present its whole chain, and reload the proxy")))
 }
 
 fn socket(sight: &Sight<'_>) -> Vec<Finding> {
     let told = |(host, seen): (&str, &ChatSeen)| {
         let subject = format!("wss://{host}/websocket");
-        let fail = |said: String| {
-            Finding::fail(SOCKET, &subject, said).seen(format!("at {}", seen.address)).remedy(
-                "nginx, in its location: proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection \"upgrade\";",
-            )
+        let fail = |said: String, remedy: &str| {
+            Finding::fail(SOCKET, &subject, said).seen(format!("at {}", seen.address)).remedy(remedy)
         };
         match &seen.websocket {
             Ok(Socket::Connected) => Finding::ok(SOCKET, subject, "opens, and Rocket.Chat greets"),
-            Ok(Socket::NotUpgraded(status, reason)) => fail(format!("does not open: status {status} {reason}")),
-            Ok(Socket::WrongProof) => fail("is opened by something else than Rocket.Chat".into()),
-            Ok(Socket::Stranger(words)) => {
-                fail(format!("opens, and what comes is no greeting of Rocket.Chat's: {words:?}"))
+            Ok(Socket::NotUpgraded(status, reason)) => {
+                fail(format!("does not open: status {status} {reason}"), UPGRADE)
             }
-            Ok(Socket::Closed) => fail("opens and is closed at once".into()),
-            Err(trouble) => fail(format!("does not open: {trouble}")),
+            Ok(Socket::WrongProof) => fail("is opened by something else than Rocket.Chat".into(), LEAD),
+            Ok(Socket::Stranger(words)) => {
+                fail(format!("opens, and what comes is no greeting of Rocket.Chat's: {words:?}"), LEAD)
+            }
+            Ok(Socket::Closed) => fail("opens and is closed at once".into(), BEHIND),
+            Ok(Socket::Silent) => fail("opens, and Rocket.Chat does not greet".into(), BEHIND),
+            Err(trouble) => fail(format!("does not open: {trouble}"), UPGRADE),
         }
     };
-    chats(sight).map(told).collect()
+    chats(sight).into_iter().map(told).collect()
 }

@@ -28,6 +28,11 @@ pub fn hosts(look: &Look) -> Vec<String> {
         all.extend(hop.tls.iter().flat_map(|facts| &facts.chain).flat_map(|certificate| certificate.names.clone()));
     }
     all.extend(clients.and_then(|it| host(&it.client.outcome.as_ref().ok()?.base_url)));
+    if let Some(found) = &look.chat {
+        all.push(found.host.clone());
+        let facts = found.seen.iter().filter_map(|seen| seen.tls.as_ref());
+        all.extend(facts.flat_map(|facts| &facts.chain).flat_map(|certificate| certificate.names.clone()));
+    }
     for seen in &look.targets {
         all.extend(seen.tls.iter().flat_map(|facts| &facts.chain).flat_map(|certificate| certificate.names.clone()));
         let keys = seen.keys.as_ref().and_then(|keys| keys.as_ref().ok()?.document.as_ref().ok());

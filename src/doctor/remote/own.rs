@@ -50,7 +50,7 @@ pub async fn see(machine: &Machine) -> Result<Seen> {
     let mut eyes = machine.eyes()?;
     let secrets = machine.secrets.get(SecretName::SigningKey)?.zip(machine.secrets.get(SecretName::SigningKeyId)?);
     let signing_key = secrets.map(|(seed, id)| SigningKey::from_secrets(seed, id)).transpose()?;
-    let wishes = Wishes { signing_key, ..Wishes::default() };
+    let wishes = Wishes { signing_key, chat: false, ..Wishes::default() };
     let (mut seen, mut chat) = both(&name, names.chat.as_str(), &eyes, &wishes).await;
     let mut instead = Vec::new();
     if blocked(&seen)

@@ -196,7 +196,7 @@ fn no_ipv6_here(seen: &Seen) -> bool {
 }
 
 /// A network that says at once that it has no way to IPv6 is ours, not theirs.
-fn is_no_ipv6(address: std::net::IpAddr, trouble: &Trouble) -> bool {
+pub(super) fn is_no_ipv6(address: std::net::IpAddr, trouble: &Trouble) -> bool {
     address.is_ipv6() && matches!(trouble, Trouble::Unreachable(why) if why != "host unreachable")
 }
 

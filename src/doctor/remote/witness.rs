@@ -19,7 +19,7 @@ use crate::matrix::{Eyes, Wishes, look};
 /// is the host that is asked instead where a router lets nobody back in.
 pub async fn witness(name: &ServerName, mut eyes: Eyes, gateway: &str) -> Result<(), String> {
     eyes.private_allowed = true;
-    let wishes = Wishes { clients: false, ..Wishes::default() };
+    let wishes = Wishes { clients: false, chat: false, ..Wishes::default() };
     let mut seen = look(name, &eyes, &wishes).await;
     if blocked(&seen) {
         let view = eyes.host(gateway, Instant::now() + wishes.deadline).await;

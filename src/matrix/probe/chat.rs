@@ -3,6 +3,8 @@
 //! A proxy without the upgrade headers serves every page and loads for ever. So the socket is really opened, and Meteor's
 //! first words are exchanged.
 
+pub mod find;
+
 use std::net::{IpAddr, SocketAddr};
 
 use base64::Engine;
@@ -11,6 +13,8 @@ use futures_util::future::join3;
 use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::Value;
 use tokio::time::Instant;
+
+pub use find::Found;
 
 use crate::host::net::exchange::{Request, Stage, Trouble, Wire, beginning};
 use crate::host::tls::TlsFacts;
@@ -56,19 +60,23 @@ pub enum Socket {
     Stranger(String),
     /// The socket was opened and then closed.
     Closed,
+    /// The socket is open, and nobody says anything.
+    Silent,
 }
 
 /// Frames that may come before the greeting, and the longest of them in bytes.
 const MOST_FRAMES: usize = 8;
 const LONGEST_FRAME: usize = 64 * 1024;
-const LONGEST_PAGE: usize = 16 * 1024;
+/// A signed list of supported versions comes along, which grows with every release.
+const LONGEST_PAGE: usize = 256 * 1024;
+const INFO: &str = "/api/info";
 /// RFC 6455 §1.3
 const PROOF: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// Looks at the Rocket.Chat of `host` at `address`, port 443; over at `until`.
 pub async fn look(host: &str, address: IpAddr, eyes: &Eyes, until: Instant) -> ChatSeen {
     let peer = SocketAddr::new(address, 443);
-    let info = page(host, peer, "/api/info", "version", eyes, until);
+    let info = page(host, peer, INFO, "version", eyes, until);
     let sockjs = page(host, peer, "/sockjs/info", "websocket", eyes, until);
     let (info, sockjs, websocket) = join3(info, sockjs, websocket(host, peer, eyes, until)).await;
     let (info, tls) = info.map_or_else(|trouble| (Err(trouble), None), |(page, tls)| (Ok(page), tls));
@@ -130,6 +138,7 @@ async fn greet(wire: &mut Wire) -> Result<Socket, Trouble> {
     for _ in 0..MOST_FRAMES {
         let (opcode, payload) = match frame(wire).await {
             Err(Trouble::Closed(Stage::Body) | Trouble::Reset(_)) => return Ok(Socket::Closed),
+            Err(Trouble::Timeout(_)) => return Ok(Socket::Silent),
             frame => frame?,
         };
         match opcode {

@@ -25,7 +25,7 @@ struct Open {
 
 impl Visit {
     /// The answer of `peer`, and what TLS showed as a certificate for `name`.
-    pub(super) async fn ask(
+    pub async fn ask(
         &mut self,
         peer: SocketAddr,
         name: Option<&str>,
