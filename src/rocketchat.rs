@@ -20,7 +20,7 @@ mod tests;
 pub use error::RestError;
 pub use read_back::Mismatch;
 pub use reqwest::Url;
-pub use verdict::{Problem, Verdict};
+pub use verdict::{Problem, UNREACHED, Verdict};
 
 use serde_json::{Value, json};
 

@@ -48,6 +48,11 @@ pub fn has_ipv6(root: &Path) -> bool {
     interfaces::read(root).into_iter().any(|ip| ip.is_ipv6() && !is_private(ip))
 }
 
+/// Whether an interface has this address, so that a packet to it never leaves the machine.
+pub fn has(root: &Path, ip: IpAddr) -> bool {
+    interfaces::read(root).contains(&ip)
+}
+
 impl Addresses {
     /// Sorts by certainty and keeps each address once. Private addresses count only if they were configured.
     pub fn new(found: impl IntoIterator<Item = Address>) -> Self {

@@ -13,6 +13,9 @@ use super::transport::Call;
 use super::{Client, RestError};
 use crate::config::Tester;
 
+/// What is told where a federation tester has looked and found nobody.
+pub const UNREACHED: &str = "the federation tester could not reach this server from outside";
+
 /// What Rocket.Chat thinks of its federation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
@@ -183,7 +186,7 @@ fn read_reachability(half: &Value, tester: Option<&Tester>) -> Result<(), Proble
         )
     } else if said.is_empty() {
         (
-            "the federation tester could not reach this server from outside",
+            UNREACHED,
             "look from another machine whether `/.well-known/matrix/server` of the federated domain answers over HTTPS, \
              then run `sudo rcfed apply`",
         )

@@ -2,6 +2,7 @@
 //! remedy that mends it.
 
 mod faults;
+mod hairpin;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -20,12 +21,14 @@ use support::{Bed, Run};
 #[test]
 fn every_fault_of_a_dendrite_deployment() {
     let Some(bed) = Bed::up() else { return };
-    let answers = bed.answers("dendrite", "");
+    // What a cloud or a person says where no interface shows it.
+    let answers = bed.answers("dendrite", "address = [\"198.51.100.10\"]");
     let init = bed.rcfed(&["init", "--answers", answers.to_str().unwrap(), "--yes", "--no-input"]).well();
     let last = init.stderr.lines().last().unwrap_or_default();
     assert!(last.starts_with("✓ Look at everything once more") && !last.contains('—'), "{}", init.stderr);
     healthy(&bed, "after init");
     outputs(&bed);
+    hairpin::tried(&bed);
     tries(&bed, Where::Dendrite);
 }
 

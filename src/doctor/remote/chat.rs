@@ -19,10 +19,10 @@ pub(super) const CHECKS: &[Remote] = &[
         own: true,
         judge: hairpin,
         doc: Doc {
-            what: "Whether this machine reaches itself through its own public address.",
-            why: "Many routers do not lead a packet back in that has just gone out; others are not affected.",
+            what: "Whether this machine reaches itself through each of its public addresses. Where it does not and its gateway answers, the rest is judged through the gateway.",
+            why: "Many routers do not lead a packet back in that has just gone out; others are not affected. An address that an interface of this machine has needs no router: it counts as unreachable unless the federation tester outside reaches it.",
             fails: "Tests made from the machine itself fail, and nothing else does.",
-            fix: "Nothing has to be done; run `rcfed doctor NAME` on another machine for the view from outside.",
+            fix: "Nothing has to be done if others reach it; run `rcfed doctor NAME` on another machine for the view from outside.",
             source: "RFC 4787, section 6; matrix-docker-ansible-deploy issue 3959.",
         },
     },
@@ -65,10 +65,14 @@ fn hairpin(sight: &Sight<'_>) -> Vec<Finding> {
     let finding = own.instead.iter().fold(finding, |finding, (public, gateway)| {
         finding.seen(format!("{public} does not answer from here, the gateway at {gateway} does"))
     });
-    vec![finding.remedy(format!(
-        "others are not affected by that; for the view from outside, on another machine: rcfed doctor {}",
-        sight.name()
-    ))]
+    vec![if own.reached {
+        finding.remedy("nothing: a federation tester outside reaches it, so others do")
+    } else {
+        finding.remedy(format!(
+            "whether others reach it cannot be seen from here; on another machine: rcfed doctor {}",
+            sight.name()
+        ))
+    }]
 }
 
 const UPGRADE: &str = "nginx, in its location: proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection \"upgrade\";";

@@ -1,25 +1,29 @@
 //! A deployment's look at itself through its public names: with its own key, and with its chat.
 //!
 //! A machine behind a router often cannot reach its own public address. That says nothing about others, so the same look is
-//! then taken through the gateway's own address, and told as that.
+//! then taken through the gateway's own address, and told as that. What nobody outside reaches either stays a failure.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use futures_util::future::{join, join_all};
 use tokio::time::Instant;
 
 use super::{Sight, judge, reach, table};
-use crate::config::Service;
+use crate::config::{Apex, Service};
 use crate::doctor::check::Place;
 use crate::doctor::engine::{Ended, Outcome};
 use crate::error::{Error, Result};
 use crate::finding::{Finding, Status};
+use crate::host::net;
 use crate::machine::Machine;
 use crate::matrix::probe::chat::{self, ChatSeen};
 use crate::matrix::server_name::{NameError, ServerName};
 use crate::matrix::signing_key::SigningKey;
 use crate::matrix::{Eyes, Look, Wishes, look};
+use crate::rocketchat::UNREACHED;
 use crate::secrets::SecretName;
 
 /// What only the server's own machine sees.
@@ -31,6 +35,8 @@ pub struct Own {
     pub chat: Vec<ChatSeen>,
     /// Public addresses that do not answer from here, and the gateway's address that was asked instead.
     pub instead: Vec<(IpAddr, IpAddr)>,
+    /// A federation tester outside reaches this machine.
+    pub reached: bool,
     /// Rocket.Chat federates by itself, so there is nothing for Matrix clients.
     pub without_homeserver: bool,
 }
@@ -39,7 +45,17 @@ pub struct Own {
 pub struct Seen {
     look: Look,
     own: Own,
+    around: Option<Around>,
     at: jiff::Timestamp,
+}
+
+/// The same through the gateway's own address, where a public one does not answer from here and the gateway does.
+struct Around {
+    look: Look,
+    chat: Vec<ChatSeen>,
+    instead: Vec<(IpAddr, IpAddr)>,
+    /// An interface has such an address, so no router stands between: only a tester outside can say that others reach it.
+    inside: bool,
 }
 
 /// Looks. The error is what keeps it from being tried at all.
@@ -51,22 +67,26 @@ pub async fn see(machine: &Machine) -> Result<Seen> {
     let secrets = machine.secrets.get(SecretName::SigningKey)?.zip(machine.secrets.get(SecretName::SigningKeyId)?);
     let signing_key = secrets.map(|(seed, id)| SigningKey::from_secrets(seed, id)).transpose()?;
     let wishes = Wishes { signing_key, chat: false, ..Wishes::default() };
-    let (mut seen, mut chat) = both(&name, names.chat.as_str(), &eyes, &wishes).await;
-    let mut instead = Vec::new();
-    if blocked(&seen)
-        && let Some(gateway) = gateway(machine).await?
-    {
-        let publics = publics(&seen).into_iter().chain(chat.iter().map(|seen| seen.address));
-        eyes.instead = Arc::new(publics.map(|public| (public, gateway)).collect());
-        let (through, chat_through) = both(&name, names.chat.as_str(), &eyes, &wishes).await;
-        if !blocked(&through) {
-            instead = eyes.instead.iter().map(|(public, gateway)| (*public, *gateway)).collect();
-            (seen, chat) = (through, chat_through);
+    let (look, chat) = both(&name, names.chat.as_str(), &eyes, &wishes).await;
+    let mut silent = silent(&look, &chat);
+    if names.apex == Apex::Elsewhere {
+        // The other web site is not behind our gateway.
+        silent.retain(|address| chat.iter().any(|seen| seen.address == *address));
+    }
+    let gateway = if silent.is_empty() { None } else { gateway(machine).await? };
+    let mut around = None;
+    if let Some(gateway) = gateway {
+        eyes.instead = Arc::new(silent.iter().map(|public| (*public, gateway)).collect());
+        let (look, chat) = both(&name, names.chat.as_str(), &eyes, &wishes).await;
+        if self::silent(&look, &chat).is_disjoint(&silent) {
+            let instead = silent.iter().map(|public| (*public, gateway)).collect();
+            let inside = silent.iter().any(|public| net::has(Path::new("/"), *public));
+            around = Some(Around { look, chat, instead, inside });
         }
     }
     let without_homeserver = !machine.config.profile.has_homeserver();
-    let own = Own { chat_host: names.chat.to_string(), chat, instead, without_homeserver };
-    Ok(Seen { look: seen, own, at: jiff::Timestamp::now() })
+    let own = Own { chat_host: names.chat.to_string(), chat, without_homeserver, ..Own::default() };
+    Ok(Seen { look, own, around, at: jiff::Timestamp::now() })
 }
 
 fn no_name(error: &NameError) -> Error {
@@ -92,7 +112,14 @@ pub fn beside(seen: Result<Seen>, inside: &[Outcome], only: &[&'static str], hom
             }];
         }
     };
-    let sight = Sight { look: &seen.look, now: seen.at.as_millisecond(), own: Some(&seen.own) };
+    let Seen { mut look, mut own, around, at } = seen;
+    let outside = outside(inside);
+    own.reached = outside == Some(true);
+    // What neither we nor somebody outside can reach is not the fault of a router that leads nothing back in.
+    if let Some(around) = around.filter(|around| outside.unwrap_or(!around.inside)) {
+        (look, own.chat, own.instead) = (around.look, around.chat, around.instead);
+    }
+    let sight = Sight { look: &look, now: at.as_millisecond(), own: Some(&own) };
     let explained = |outcome: Outcome| {
         // The chat does not need the homeserver, nor the other way round.
         let other = if outcome.place == Place::Rocketchat { Place::Homeserver } else { Place::Rocketchat };
@@ -117,6 +144,30 @@ pub fn blocked(look: &Look) -> bool {
 /// Whether `only` picks a row of this table at all.
 pub fn wanted(only: &[&'static str]) -> bool {
     only.is_empty() || table().iter().any(|row| only.contains(&row.id))
+}
+
+/// Whether a federation tester outside reaches this machine, if one was asked.
+fn outside(inside: &[Outcome]) -> Option<bool> {
+    let verdict = inside.iter().find(|outcome| outcome.id == "rocketchat.verdict")?;
+    let Ended::Found(found) = &verdict.result else { return None };
+    match found.as_slice() {
+        [finding] if finding.status == Status::Ok => Some(true),
+        [finding] if finding.summary.starts_with(UNREACHED) => Some(false),
+        _ => None,
+    }
+}
+
+/// Addresses that were tried and did not take a single connection. Where this machine has no IPv6, nothing was tried.
+fn silent(look: &Look, chat: &[ChatSeen]) -> BTreeSet<IpAddr> {
+    let documents = look.discovery.well_known.iter().map(|fetch| (fetch.address, fetch.silence()));
+    let targets = look.targets.iter().map(|seen| (seen.target.address, reach::silent(seen)));
+    let chats = chat.iter().map(|seen| (seen.address, seen.info.as_ref().err()));
+    let tried = documents.chain(targets).chain(chats);
+    let (silent, others): (Vec<_>, Vec<_>) = tried.partition(|(address, trouble)| {
+        trouble.is_some_and(|trouble| trouble.is_silence() && !reach::is_no_ipv6(*address, trouble))
+    });
+    let others: BTreeSet<IpAddr> = others.into_iter().map(|(address, _)| address).collect();
+    silent.into_iter().map(|(address, _)| address).filter(|address| !others.contains(address)).collect()
 }
 
 fn cause(outcome: &Outcome) -> Option<&'static str> {

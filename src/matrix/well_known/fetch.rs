@@ -10,7 +10,7 @@ use url::Url;
 use super::cache::{Cache, FAILURE, believed};
 use super::document::Fault;
 use super::visit::Visit;
-use crate::host::net::exchange::{Answer, End, Head, Request, Stage, Trouble, beginning};
+use crate::host::net::exchange::{Answer, End, Head, Request, Trouble, beginning};
 use crate::host::tls::TlsFacts;
 use crate::matrix::Eyes;
 
@@ -153,14 +153,7 @@ impl<T> Fetch<T> {
 
     /// Whether the address answered at all. One that cannot be connected to decides nothing: others take the next address.
     pub fn reached(&self) -> bool {
-        let unreached = match &self.outcome {
-            Err(Stop::Trouble(trouble)) => {
-                use Trouble::{Private, Refused, Timeout, Unreachable};
-                matches!(trouble, Private | Refused | Unreachable(_) | Timeout(Stage::Connect))
-            }
-            _ => false,
-        };
-        !(unreached && self.hops.is_empty())
+        !self.silence().is_some_and(Trouble::is_silence)
     }
 }
 

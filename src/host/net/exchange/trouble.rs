@@ -43,6 +43,14 @@ pub enum Trouble {
     Other(String),
 }
 
+impl Trouble {
+    /// Whether nobody took the connection.
+    pub fn is_silence(&self) -> bool {
+        use Trouble::{Private, Refused, Timeout, Unreachable};
+        matches!(self, Private | Refused | Unreachable(_) | Timeout(Stage::Connect))
+    }
+}
+
 /// How far an exchange had come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
