@@ -25,7 +25,7 @@ use crate::ui::{Ui, Verbosity};
 /// Find out why this deployment, or any Matrix server, does not federate, and what to do about it
 #[derive(Args, Clone, Debug)]
 #[command(
-    after_help = "Examples:\n  sudo rcfed doctor                                  this machine's deployment\n  rcfed doctor example.org                           any server, as others see it; needs neither root nor Docker\n  rcfed doctor --json --from names.txt               many, one line of JSON each\n  sudo rcfed doctor --json | jq .first_cause\n  sudo rcfed doctor --only bridge.transaction\n  sudo rcfed doctor --share                          a report that may be pasted anywhere\n  rcfed doctor --explain certificate.served\n\nExit codes: 0 nothing failed, 1 something failed (with --strict: also warned or unknown), 2 wrong usage"
+    after_help = "Examples:\n  sudo rcfed doctor                                  this machine's deployment\n  rcfed doctor example.org                           any server, as others see it; needs neither root nor Docker\n  rcfed doctor --json --from names.txt               many, one line of JSON each\n  sudo rcfed doctor --json | jq .first_cause\n  sudo rcfed doctor --only bridge.transaction\n  sudo rcfed doctor --share                          a report that may be pasted anywhere\n  rcfed doctor --explain certificate.served\n\nExit codes: 0 nothing failed, 1 something failed (with --strict: also warned or unknown), 2 wrong usage, or a line of a\nfile that cannot be read; the other lines are looked at"
 )]
 pub struct DoctorArgs {
     /// Look at these Matrix servers from outside, not at this machine's deployment; `-` reads names from standard input

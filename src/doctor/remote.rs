@@ -124,18 +124,26 @@ pub fn report(look: &Look, at: Timestamp, only: &[&'static str]) -> Report {
     Report::new(subject(look.name.as_str(), at), outcomes, &[], u128::from(look.took_ms))
 }
 
-/// The report on a text that is no server name, so that there is nothing to look at.
-pub fn refused(text: &str, error: &NameError, at: Timestamp) -> Report {
+/// The report on a text that is no server name, so that there is nothing to look at; `place` is where it was read.
+pub fn refused(text: &str, place: Option<&str>, error: &NameError, at: Timestamp) -> Report {
     let shown: String = text.chars().take(300).collect();
+    let finding = names::refused(&shown, error);
+    nothing(&shown, place.into_iter().fold(finding, Finding::seen), at)
+}
+
+/// The report on a line in which no name can be read: where it is, and why; it begins with `text`.
+pub fn unread(text: &str, place: &str, why: &str, remedy: &str, at: Timestamp) -> Report {
+    let finding = Finding::fail(names::GRAMMAR, place, why).remedy(remedy);
+    nothing(text, if text.is_empty() { finding } else { finding.seen(format!("it begins with {text:?}")) }, at)
+}
+
+fn nothing(text: &str, finding: Finding, at: Timestamp) -> Report {
     let outcomes = table().into_iter().filter(|row| !row.own).map(|row| {
-        let result = if row.id == names::GRAMMAR {
-            Ended::Found(vec![names::refused(&shown, error)])
-        } else {
-            Ended::Skipped(names::GRAMMAR)
-        };
+        let result =
+            if row.id == names::GRAMMAR { Ended::Found(vec![finding.clone()]) } else { Ended::Skipped(names::GRAMMAR) };
         Outcome { id: row.id, place: row.place, result, took: Duration::ZERO }
     });
-    Report::new(subject(&shown, at), outcomes.collect(), &[], 0)
+    Report::new(subject(text, at), outcomes.collect(), &[], 0)
 }
 
 /// Rows that were picked, and everything they need.

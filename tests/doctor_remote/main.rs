@@ -2,6 +2,7 @@
 //!
 //! Each fault has to be told by its first cause; what it says, and what it tells to do, is in the snapshot.
 
+mod at_once;
 #[path = "../support/mod.rs"]
 mod bed;
 mod faults;
@@ -205,6 +206,10 @@ async fn what_only_the_own_machine_sees_is_told() {
     let mut told = Vec::new();
     told.extend(of_own(&look, Own::default(), &["server.signed"]));
     told.extend(of_own(&other, Own::default(), &["server.signed"]));
+    for reached in [false, true] {
+        let instead = vec![("192.0.2.1".parse().unwrap(), "172.18.0.2".parse().unwrap())];
+        told.extend(of_own(&look, Own { instead, reached, ..Own::default() }, &["reach.hairpin"]));
+    }
     for chat in cases {
         told.push(String::new());
         let own = Own { chat_host: "chat.example.org".into(), chat: vec![chat], ..Own::default() };

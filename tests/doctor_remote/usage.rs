@@ -120,3 +120,53 @@ fn reports_come_while_names_are_still_coming() {
     assert_eq!(rest, ["c..d", "e..f"]);
     assert_eq!(child.wait().unwrap().code(), Some(1));
 }
+
+/// A line that cannot be read is told where it stands, and costs nobody the other names.
+#[test]
+fn a_bad_line_costs_nobody_the_other_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("names");
+    let long = "x".repeat(5000);
+    std::fs::write(&file, [b"a..b\n\xff\xfe\n", long.as_bytes(), b"\nb..c\nhttps://example.org\n"].concat()).unwrap();
+    let here = dir.path().to_str().unwrap().to_owned();
+    let run = |words: &[&str], stdin: bool| {
+        let mut command = doctor(words);
+        if stdin {
+            command.stdin(std::fs::File::open(&file).unwrap());
+        } else {
+            command.arg("--from").arg(&file);
+        }
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap().replace(&here, "DIR");
+        (text(output.stdout), text(output.stderr))
+    };
+    let (out, err) = run(&["--json"], false);
+    let schema = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/doctor.schema.json");
+    let schema: Value = serde_json::from_str(&std::fs::read_to_string(schema).unwrap()).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let mut told = Vec::new();
+    for line in out.lines() {
+        let report: Value = serde_json::from_str(line).unwrap();
+        assert!(validator.is_valid(&report), "{report:#}");
+        let finding = &report["findings"][0];
+        let part = |key: &str| finding[key].as_str().unwrap_or_default().to_owned();
+        told.push(format!(
+            "{} {} {} {} {} do {}",
+            report["server_name"],
+            part("status"),
+            part("subject"),
+            part("summary"),
+            finding["evidence"],
+            part("remedy")
+        ));
+    }
+    told.sort();
+    assert_eq!(told.len(), 5);
+    let (brief, _) = run(&["-"], true);
+    let mut brief: Vec<&str> = brief.lines().filter(|line| line.contains("standard input")).collect();
+    brief.sort_unstable();
+    let (shared, _) = run(&["--share"], false);
+    assert!(!shared.contains("DIR") && !shared.contains("xxx"), "{shared}");
+    insta::assert_snapshot!(format!("{}\n\n{err}\n{}", told.join("\n"), brief.join("\n")));
+}

@@ -31,7 +31,7 @@ pub async fn examine(fault: &Fault) -> Report {
     let text = broken.iter().find_map(|b| if let Name(name) = b { Some(*name) } else { None }).unwrap_or(NAME);
     let name = match ServerName::parse(text) {
         Ok(name) => name,
-        Err(error) => return remote::refused(text, &error, Timestamp::now()),
+        Err(error) => return remote::refused(text, None, &error, Timestamp::now()),
     };
     let authority = Authority::named("Root of the test");
     let site_certificate = broken.iter().find_map(|b| if let Site(c) = b { Some(*c) } else { None });

@@ -53,7 +53,8 @@ pub(super) async fn run(args: &DoctorArgs, context: &Context) -> Result<()> {
     if let ([name], None) = (args.names.as_slice(), &args.from)
         && name != "-"
     {
-        let report = examine(name.clone(), eyes, args.only.clone(), args.share).await;
+        let name = Name { text: name.clone(), place: None };
+        let report = examine(name, eyes, args.only.clone(), args.share).await;
         return args.tell(&context.ui, &report, None);
     }
     if args.html.is_some() || args.junit.is_some() || args.prometheus.is_some() {
@@ -67,22 +68,30 @@ pub(super) async fn run(args: &DoctorArgs, context: &Context) -> Result<()> {
 
 async fn many(args: &DoctorArgs, context: &Context, eyes: Eyes) -> Result<()> {
     more_files();
-    let reports = names(args).await?.map(|name| {
+    let reports = names(args).await?.map(|entry| {
         let (eyes, only, share) = (eyes.clone(), args.only.clone(), args.share);
         async move {
-            let name = name?;
+            let name = match entry {
+                Entry::Name(name) => name,
+                Entry::Bad(line) => return Ok((line.report(share), Some(line))),
+            };
             // A task of its own, so that handshakes use every processor.
             let report = tokio::spawn(examine(name, eyes, only, share)).await;
-            report.map_err(lost)
+            report.map(|report| (report, None)).map_err(lost)
         }
     });
     let mut reports = std::pin::pin!(reports.buffer_unordered(AT_ONCE));
-    let (mut total, mut bad) = (0_usize, 0_usize);
+    let (mut total, mut bad, mut lines) = (0_usize, 0_usize, Vec::new());
     let look = args.colours(context.ui.verbosity());
     while let Some(report) = reports.next().await {
-        let report = report?;
-        total += 1;
-        bad += usize::from(report.exit_code(args.strict) != 0);
+        let (report, line) = report?;
+        match line {
+            Some(line) => lines.push(line),
+            None => {
+                total += 1;
+                bad += usize::from(report.exit_code(args.strict) != 0);
+            }
+        }
         context.ui.data(&if args.json {
             doctor::json::json(&report, None).to_string()
         } else {
@@ -90,22 +99,68 @@ async fn many(args: &DoctorArgs, context: &Context, eyes: Eyes) -> Result<()> {
         });
     }
     if total == 0 {
-        return Err(Error::usage(
-            "there is no name to look at",
-            "give names, or a file with one in each line: `rcfed doctor --from FILE`",
-        ));
+        return Err(match lines.first() {
+            Some(line) => Error::usage(format!("{} {}, and no other is a name", line.place, line.why), HINT),
+            None => Error::usage(
+                "there is no name to look at",
+                "give names, or a file with one in each line: `rcfed doctor --from FILE`",
+            ),
+        });
     }
-    context.ui.say(&count(total, bad));
-    if bad == 0 { Ok(()) } else { Err(Error::told(1)) }
+    context.ui.say(&count(total, bad, lines.len()));
+    match (lines.is_empty(), bad) {
+        (false, _) => Err(Error::told(2)),
+        (true, 0) => Ok(()),
+        (true, _) => Err(Error::told(1)),
+    }
 }
 
-async fn examine(text: String, eyes: Eyes, only: Vec<&'static str>, share: bool) -> Report {
+/// A line that a file has.
+#[derive(Debug)]
+enum Entry {
+    /// A name, be it right or wrong.
+    Name(Name),
+    /// A line in which no name can be read.
+    Bad(Line),
+}
+
+/// A name as somebody wrote it.
+#[derive(Debug)]
+struct Name {
+    text: String,
+    /// Which line of which file it stands in, if it was not given as a word.
+    place: Option<String>,
+}
+
+/// A line in which no name can be read.
+#[derive(Debug)]
+struct Line {
+    place: String,
+    beginning: String,
+    why: String,
+}
+
+const HINT: &str = "one server name in each line";
+
+impl Line {
+    fn report(&self, share: bool) -> Report {
+        let place = if share { "a line" } else { &self.place };
+        let text = if share { "" } else { &self.beginning };
+        remote::unread(text, place, &self.why, HINT, Timestamp::now())
+    }
+}
+
+async fn examine(name: Name, eyes: Eyes, only: Vec<&'static str>, share: bool) -> Report {
     let hidden = |report: Report, host: &str, others: &[String]| match share {
         true => Redactor::default().and_host(host, others).report(report),
         false => report,
     };
+    let Name { text, place } = name;
     match ServerName::parse(&text) {
-        Err(error) => hidden(remote::refused(&text, &error, Timestamp::now()), &text, &[]),
+        Err(error) => {
+            let place = place.filter(|_| !share);
+            hidden(remote::refused(&text, place.as_deref(), &error, Timestamp::now()), &text, &[])
+        }
         Ok(name) => {
             let any =
                 |begins: &[&str]| only.is_empty() || only.iter().any(|id| begins.iter().any(|b| id.starts_with(b)));
@@ -119,8 +174,8 @@ async fn examine(text: String, eyes: Eyes, only: Vec<&'static str>, share: bool)
 }
 
 /// The names given, then those of the file; `-` among them stands for standard input.
-async fn names(args: &DoctorArgs) -> Result<BoxStream<'static, Result<String>>> {
-    let mut all: BoxStream<'static, Result<String>> = stream::empty().boxed();
+async fn names(args: &DoctorArgs) -> Result<BoxStream<'static, Entry>> {
+    let mut all: BoxStream<'static, Entry> = stream::empty().boxed();
     let from = args.from.as_ref().map(|path| path.to_string_lossy().into_owned());
     for (name, is_file) in args.names.iter().map(|name| (name.clone(), false)).chain(from.map(|path| (path, true))) {
         all = match name.as_str() {
@@ -134,45 +189,59 @@ async fn names(args: &DoctorArgs) -> Result<BoxStream<'static, Result<String>>> 
                 let file = tokio::fs::File::open(&name).await.map_err(|error| unreadable(Path::new(&name), &error))?;
                 all.chain(lines(BufReader::new(file), name)).boxed()
             }
-            _ => all.chain(stream::iter([Ok(name)])).boxed(),
+            _ => all.chain(stream::iter([Entry::Name(Name { text: name, place: None })])).boxed(),
         };
     }
     Ok(all)
 }
 
-/// One name from each line; empty lines and what stands after `#` are passed over.
-fn lines<R: AsyncBufRead + Unpin + Send + 'static>(
-    reader: R,
-    what: String,
-) -> impl Stream<Item = Result<String>> + Send {
+/// One name from each line; empty lines and what stands after `#` are passed over. A line that cannot be read costs nobody
+/// the others.
+fn lines<R: AsyncBufRead + Unpin + Send + 'static>(reader: R, what: String) -> impl Stream<Item = Entry> + Send {
     stream::unfold(Some((reader, what, 0_usize)), |state| async move {
         let (mut reader, what, mut number) = state?;
         loop {
             number += 1;
             let mut line = Vec::new();
-            let wrong = |why: &str| {
-                Some((
-                    Err(Error::usage(format!("line {number} of {what} {why}"), "one server name in each line")),
-                    None,
-                ))
+            let place = format!("line {number} of {what}");
+            let read = (&mut reader).take(LONGEST).read_until(b'\n', &mut line).await;
+            let long = line.len() as u64 == LONGEST && !line.ends_with(b"\n");
+            let read = if long { rest(&mut reader).await.and(read) } else { read };
+            let bad = |why: String| {
+                let beginning = String::from_utf8_lossy(line.get(..60).unwrap_or(&line)).trim_end().to_owned();
+                Entry::Bad(Line { place: place.clone(), beginning, why })
             };
-            match (&mut reader).take(LONGEST).read_until(b'\n', &mut line).await {
+            match read {
                 Ok(0) => return None,
-                Ok(_) if line.len() as u64 == LONGEST && !line.ends_with(b"\n") => {
-                    return wrong("is longer than any name");
-                }
+                Err(error) => return Some((bad(format!("cannot be read: {error}")), None)),
+                Ok(_) if long => return Some((bad("is longer than any name".into()), Some((reader, what, number)))),
                 Ok(_) => {}
-                Err(error) => return wrong(&format!("cannot be read: {error}")),
             }
-            let Ok(text) = std::str::from_utf8(&line) else { return wrong("is not text") };
+            let Ok(text) = std::str::from_utf8(&line) else {
+                return Some((bad("is not text".into()), Some((reader, what, number))));
+            };
             // Some editors begin every file with it.
             let text = text.trim_start_matches('\u{feff}');
             let name = text.split('#').next().unwrap_or_default().trim();
             if !name.is_empty() {
-                return Some((Ok(name.to_owned()), Some((reader, what, number))));
+                let name = Name { text: name.to_owned(), place: Some(place) };
+                return Some((Entry::Name(name), Some((reader, what, number))));
             }
         }
     })
+}
+
+/// Passes over what is left of a line, however long it is.
+async fn rest<R: AsyncBufRead + Unpin>(reader: &mut R) -> std::io::Result<()> {
+    loop {
+        let buffer = reader.fill_buf().await?;
+        let end = buffer.iter().position(|byte| *byte == b'\n');
+        let (used, over) = (end.map_or(buffer.len(), |end| end + 1), end.is_some() || buffer.is_empty());
+        reader.consume(used);
+        if over {
+            return Ok(());
+        }
+    }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
@@ -203,9 +272,14 @@ fn lost(error: impl std::fmt::Display) -> Error {
     Error::new(format!("a look went wrong itself: {error}"), "please report this")
 }
 
-fn count(total: usize, bad: usize) -> String {
+fn count(total: usize, bad: usize, unread: usize) -> String {
     let names = if total == 1 { "name" } else { "names" };
-    format!("{total} {names}: {} well, {bad} not.", total - bad)
+    let unread = match unread {
+        0 => String::new(),
+        1 => " 1 line could not be read.".into(),
+        more => format!(" {more} lines could not be read."),
+    };
+    format!("{total} {names}: {} well, {bad} not.{unread}", total - bad)
 }
 
 #[cfg(test)]
@@ -216,6 +290,6 @@ mod tests {
     fn sentences() {
         let blind = crate::host::tls::roots(Some(b"no certificate")).unwrap_err().into();
         let told = crate::error::told([lost("task 7 panicked"), unusable(Path::new("roots.pem"), &blind)]);
-        insta::assert_snapshot!(format!("{}\n{}\n{told}", count(1, 0), count(9, 2)));
+        insta::assert_snapshot!(format!("{}\n{}\n{}\n{told}", count(1, 0, 0), count(9, 2, 1), count(9, 2, 3)));
     }
 }
