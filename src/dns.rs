@@ -9,6 +9,7 @@ mod judge;
 mod lookup;
 mod memory;
 mod message;
+mod public;
 mod ranges;
 mod records;
 mod report;
@@ -21,6 +22,7 @@ pub use judge::{Change, Expected, Judgement, LETS_ENCRYPT, NameReport, Verdict, 
 pub use lookup::{Answer, Lookup, Seen, ServerView, View, ZoneServer};
 pub use memory::Memory;
 pub use message::Fault;
+pub use public::{Heard, PUBLIC_RESOLVERS, heard};
 pub use ranges::{is_cloudflare, is_private};
 pub use records::{Srv, SrvAnswer};
 pub use report::{findings, report};

@@ -15,6 +15,7 @@ pub const NOT_ANSWERS: &[&str] = &[
     "RCFED_LOG",
     "RCFED_METADATA",
     "RCFED_NAMESERVER",
+    "RCFED_PUBLIC_RESOLVERS",
     "RCFED_ROOT",
     "RCFED_TEST_",
     "RCFED_VERSION",

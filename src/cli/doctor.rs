@@ -4,6 +4,7 @@ mod outside;
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,8 +14,10 @@ use jiff::Timestamp;
 
 use super::{Context, load};
 use crate::config::{Config, Mode};
+use crate::dns::PUBLIC_RESOLVERS;
 use crate::doctor::{self, Change, Check, Past, Redactor, Report, Site, Subject, remote};
 use crate::error::{Error, Result};
+use crate::host::Host;
 use crate::host::facts;
 use crate::host::fs;
 use crate::layout;
@@ -37,6 +40,17 @@ pub struct DoctorArgs {
     /// With names: also trust the certificates in this file (PEM)
     #[arg(long, value_name = "FILE")]
     pub ca: Option<PathBuf>,
+    /// Also ask this resolver what the world sees, or nobody (none); may be given several times. Without it, and without
+    /// --nameserver and --from, 1.1.1.1, 8.8.8.8 and 9.9.9.9 are asked, and so learn which names are looked at
+    #[arg(
+        long,
+        value_name = "IP[:PORT]",
+        env = "RCFED_PUBLIC_RESOLVERS",
+        hide_env_values = true,
+        value_delimiter = ',',
+        value_parser = public_resolver
+    )]
+    pub public_resolver: Vec<PublicResolver>,
     /// Print JSON on stdout (docs/doctor.schema.json); for several names one line each
     #[arg(long)]
     pub json: bool,
@@ -72,7 +86,32 @@ pub struct DoctorArgs {
 /// All checks together may take this long; the slowest waits for a federation tester outside.
 const DEADLINE: Duration = Duration::from_secs(60);
 
+/// Whom to ask beside this machine's own resolver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PublicResolver {
+    /// Nobody.
+    Nobody,
+    /// This one.
+    At(SocketAddr),
+}
+
+/// With more names than these, nobody is asked who was not named.
+const FEW: usize = 10;
+
 impl DoctorArgs {
+    /// The resolvers that are asked beside this machine's own.
+    fn public_resolvers(&self, host: &Host) -> Arc<[SocketAddr]> {
+        let many = self.from.is_some() || self.names.len() > FEW || self.names.iter().any(|name| name == "-");
+        match self.public_resolver.as_slice() {
+            [] if many || host.nameserver.is_some() => Arc::default(),
+            [] => PUBLIC_RESOLVERS.into(),
+            given if given.contains(&PublicResolver::Nobody) => Arc::default(),
+            given => {
+                given.iter().filter_map(|it| if let PublicResolver::At(at) = it { Some(*at) } else { None }).collect()
+            }
+        }
+    }
+
     /// Looks, tells, and ends with an exit code.
     pub async fn run(self, context: Context) -> Result<()> {
         let ui = context.ui.clone();
@@ -108,7 +147,8 @@ impl DoctorArgs {
         let _ = tokio::time::timeout(Duration::from_secs(4), machine.connect()).await;
         let kept = machine.path(doctor::PAST);
         let past = Past::load(&kept)?;
-        let (report, sizes) = examine(&machine, past.clone(), &self.only).await?;
+        let public = self.public_resolvers(&machine.host);
+        let (report, sizes) = examine(&machine, past.clone(), &self.only, public).await?;
         let hide = redactor(&machine, self.share)?;
         let news = self.changes.then(|| hide.changes(self.changed(&past, &report)));
         let report = hide.report(report);
@@ -180,7 +220,12 @@ impl DoctorArgs {
 }
 
 /// The report, and the bytes of what fills the disk.
-async fn examine(machine: &Machine, past: Past, only: &[&'static str]) -> Result<(Report, BTreeMap<String, u64>)> {
+async fn examine(
+    machine: &Machine,
+    past: Past,
+    only: &[&'static str],
+    public: Arc<[SocketAddr]>,
+) -> Result<(Report, BTreeMap<String, u64>)> {
     let config = &machine.config;
     let mut checks: Vec<&'static Check> = doctor::table();
     if !only.is_empty() {
@@ -191,7 +236,7 @@ async fn examine(machine: &Machine, past: Past, only: &[&'static str]) -> Result
     let task = machine.ui.task(format!("{} checks", checks.len()));
     let started = Instant::now();
     let site = Arc::new(Site::new(machine.clone(), past));
-    let outside = async { if remote::wanted(only) { Some(remote::see(machine).await) } else { None } };
+    let outside = async { if remote::wanted(only) { Some(remote::see(machine, public).await) } else { None } };
     let inside = doctor::run(&checks, &site, DEADLINE, |done| task.note(format!("{done} done")));
     let (mut outcomes, seen) = futures_util::future::join(inside, outside).await;
     if let Some(seen) = seen {
@@ -223,6 +268,10 @@ fn redactor(machine: &Machine, share: bool) -> Result<Redactor> {
     Ok(if share { hide.and_names(&machine.config.names) } else { hide })
 }
 
+fn public_resolver(text: &str) -> Result<PublicResolver, String> {
+    if text == "none" { Ok(PublicResolver::Nobody) } else { super::nameserver(text).map(PublicResolver::At) }
+}
+
 fn id(text: &str) -> Result<&'static str, String> {
     if let Some(check) = doctor::find(text) {
         return Ok(check.id);
@@ -249,11 +298,42 @@ fn not_kept(error: &Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+    use crate::cli::{Cli, Command};
 
     #[test]
     fn sentences() {
         let full = Error::new("could not write `/var/lib/rcfed/doctor.json`: disk full", "look with `df -h`");
         insta::assert_snapshot!(format!("{}\n{}", crate::error::told([not_root()]), not_kept(&full)));
+    }
+
+    /// The names go to strangers only where few were given and nobody said whom to ask.
+    #[test]
+    fn whom_the_world_asks_is_asked_for_a_few_names_or_where_it_was_named() {
+        let many: Vec<String> = (0..11).map(|number| format!("n{number}.example")).collect();
+        let cases: [(Vec<&str>, &str); 9] = [
+            (vec![], "1.1.1.1:53 8.8.8.8:53 9.9.9.9:53"),
+            (vec!["a.example", "b.example"], "1.1.1.1:53 8.8.8.8:53 9.9.9.9:53"),
+            (many.iter().map(String::as_str).collect(), ""),
+            (vec!["--from", "names"], ""),
+            (vec!["-"], ""),
+            (vec!["--nameserver", "192.0.2.53", "a.example"], ""),
+            (vec!["--public-resolver", "none", "a.example"], ""),
+            (
+                vec!["--public-resolver", "192.0.2.1,[2001:db8::1]:5353", "--from", "names"],
+                "192.0.2.1:53 [2001:db8::1]:5353",
+            ),
+            (vec!["--public-resolver", "192.0.2.1", "--public-resolver", "none"], ""),
+        ];
+        for (words, expected) in cases {
+            let cli = Cli::parse_from([&["rcfed", "doctor"], words.as_slice()].concat());
+            let host = cli.global.context().host;
+            let Command::Doctor(args) = cli.command else { unreachable!() };
+            let asked: Vec<String> = args.public_resolvers(&host).iter().map(ToString::to_string).collect();
+            assert_eq!(asked.join(" "), expected, "{words:?}");
+        }
+        assert!(Cli::try_parse_from(["rcfed", "doctor", "--public-resolver", "google"]).is_err());
     }
 }

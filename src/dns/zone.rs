@@ -274,7 +274,7 @@ fn read(message: &Message, host: &Name, apex: &Name, address: IpAddr) -> Result<
 }
 
 /// Whether the name exists at all.
-fn exists(message: &Message) -> Result<bool, Fault> {
+pub(super) fn exists(message: &Message) -> Result<bool, Fault> {
     match message.metadata.response_code {
         ResponseCode::NoError => Ok(true),
         ResponseCode::NXDomain => Ok(false),
@@ -285,7 +285,7 @@ fn exists(message: &Message) -> Result<bool, Fault> {
 }
 
 impl Own {
-    fn of(message: &Message, host: &Name, exists: bool) -> Self {
+    pub(super) fn of(message: &Message, host: &Name, exists: bool) -> Self {
         let end = end_of_chain(message, host, &mut Vec::new());
         let records = message.answers.iter().filter(|record| record.name == end);
         let addresses: BTreeSet<IpAddr> = records.filter_map(|record| record.data.ip_addr()).collect();
@@ -298,7 +298,7 @@ impl Own {
     }
 
     /// The other family of the same host. How long there is none in one counts only if there is none in either.
-    fn add(&mut self, other: Self) {
+    pub(super) fn add(&mut self, other: Self) {
         self.ttl = match (self.addresses.is_empty(), other.addresses.is_empty()) {
             (false, true) => self.ttl,
             (true, false) => other.ttl,

@@ -7,11 +7,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join;
+use futures_util::future::join3;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use tokio::time::{Instant, timeout_at};
 
-use crate::dns::{Bogus, Caa, Fault, Lookup, Memory, SrvAnswer, View, Zone, is_private};
+use crate::dns::{Bogus, Caa, Fault, Heard, Lookup, Memory, SrvAnswer, View, Zone, heard, is_private};
 use crate::error::Explain;
 use crate::host::net::exchange::{Alpn, Clients, Limits, Tls, Trouble, Wire};
 use crate::host::tls::{BadRoots, TlsFacts, Trust};
@@ -29,6 +29,8 @@ pub struct Eyes {
     pub private_allowed: bool,
     /// Other ports to connect to instead of the real ones, which tests cannot listen on. Facts show the real ones.
     pub ports: Arc<BTreeMap<u16, u16>>,
+    /// Resolvers that the whole world asks, which are asked beside this machine's own.
+    pub public_resolvers: Arc<[SocketAddr]>,
     /// Addresses to connect to instead of others: a machine behind a router may not reach its own. Facts show the others.
     pub instead: Arc<BTreeMap<IpAddr, IpAddr>>,
 }
@@ -43,6 +45,7 @@ impl Eyes {
             clients: Clients::new()?,
             private_allowed: false,
             ports: Arc::default(),
+            public_resolvers: Arc::default(),
             instead: Arc::default(),
         })
     }
@@ -82,9 +85,9 @@ impl Eyes {
             (zone, bogus)
         };
         let until = until.min(Instant::now() + GROUND);
-        let looked = timeout_at(until, join(zone, self.lookup.caa(host))).await;
-        let ((zone, bogus), caa) = looked.unwrap_or_default();
-        Ground { host: host.to_owned(), zone, bogus, caa }
+        let looked = timeout_at(until, join3(zone, self.lookup.caa(host), heard(&self.public_resolvers, host))).await;
+        let ((zone, bogus), caa, public) = looked.unwrap_or_default();
+        Ground { host: host.to_owned(), zone, bogus, caa, public }
     }
 
     /// SRV records.
@@ -104,6 +107,8 @@ pub struct Ground {
     pub bogus: Option<Bogus>,
     /// Who may issue certificates for it.
     pub caa: Option<Caa>,
+    /// What resolvers say that the whole world asks, where they were asked.
+    pub public: Vec<Heard>,
 }
 
 /// Why nothing can be looked at.

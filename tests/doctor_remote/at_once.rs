@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, UdpSocket};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hickory_resolver::proto::op::{Message, OpCode, ResponseCode};
 
@@ -43,7 +43,9 @@ fn serve(socket: &UdpSocket, told: &Receiver<String>) -> usize {
     let (mut begun, mut reports) = (BTreeSet::new(), 0);
     let mut held: Option<Vec<(Message, SocketAddr)>> = Some(Vec::new());
     let mut buffer = [0; 512];
+    let started = Instant::now();
     loop {
+        assert!(started.elapsed() < Duration::from_secs(60), "{} names are begun and {reports} told", begun.len());
         let Ok((length, from)) = socket.recv_from(&mut buffer) else {
             // Nobody has asked for a while.
             if let Some(waiting) = held.take_if(|_| begun.len() >= BOUND) {

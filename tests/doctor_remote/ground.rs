@@ -24,9 +24,9 @@ pub struct Ground {
     holder: Child,
 }
 
-/// Addresses that answer something: the root, the domain, both servers of the zones, one that has no zone, the resolver, and the
-/// site twice. Another one, .99, is nobody's.
-const ADDRESSES: [&str; 8] = ["1", "2", "3", "4", "5", "53", "80", "81"];
+/// Addresses that answer something: the root, the domain, both servers of the zones, one that has no zone, the resolver, the
+/// one that the world asks, and the site twice. Another one, .99, is nobody's.
+const ADDRESSES: [&str; 9] = ["1", "2", "3", "4", "5", "53", "54", "80", "81"];
 const SITE: &str = "198.51.100.80";
 
 impl Ground {
@@ -52,9 +52,11 @@ impl Ground {
         for (host, zones) in [("1", "root"), ("2", "tld"), ("3", "a"), ("4", "b"), ("5", "none")] {
             ground.nsd(host, zones);
         }
-        ground.unbound(cases);
+        for host in ["53", "54"] {
+            ground.unbound(cases, host);
+        }
         ground.site(cases);
-        for host in ["1", "2", "3", "4", "5", "53"] {
+        for host in ["1", "2", "3", "4", "5", "53", "54"] {
             ground.answers(&format!("198.51.100.{host}"), "example.", "SOA");
         }
         ground.age(cases);
@@ -73,7 +75,7 @@ impl Ground {
     pub fn told(&self, words: &[&str], names: &[String]) -> String {
         let mut command = self.inside(env!("CARGO_BIN_EXE_rcfed"));
         command
-            .args(["--nameserver", "198.51.100.53", "doctor", "--ca"])
+            .args(["--nameserver", "198.51.100.53", "doctor", "--public-resolver", "198.51.100.54", "--ca"])
             .arg(self.path("ca.pem"))
             .args(words)
             .args(names);
@@ -223,20 +225,26 @@ impl Ground {
         self.processes.push(child);
     }
 
-    fn unbound(&mut self, cases: &[&Case]) {
+    fn unbound(&mut self, cases: &[&Case], host: &str) {
         let hints = self.write("hints", ". NS ns.root-servers.\nns.root-servers. A 198.51.100.1\n");
         let mut text = format!(
-            "server:\n  interface: 198.51.100.53\n  access-control: 0.0.0.0/0 allow\n  username: \"\"\n  chroot: \"\"\n  \
+            "server:\n  interface: 198.51.100.{host}\n  access-control: 0.0.0.0/0 allow\n  username: \"\"\n  chroot: \"\"\n  \
              pidfile: \"\"\n  directory: \"{0}\"\n  use-syslog: no\n  root-hints: \"{1}\"\n  trust-anchor-file: \"{0}/anchor\"\n  \
              do-ip6: no\n  num-threads: 1\n  qname-minimisation: no\n",
             self.dir.path().display(),
             hints.display()
         );
-        for case in cases.iter().filter(|case| case.done.contains(&Do::Blocked)) {
-            text += &format!("  local-zone: \"{}.example.\" always_refuse\n", case.label);
+        for case in cases {
+            if host == "53" && case.done.contains(&Do::Blocked) {
+                text += &format!("  local-zone: \"{}.example.\" always_refuse\n", case.label);
+            }
+            if host == "54" && case.done.contains(&Do::WorldFails) {
+                // What is signed otherwise than its key says is answered so.
+                text += &format!("  trust-anchor: \"{}.example. DS 1 13 2 {}\"\n", case.label, "00".repeat(32));
+            }
         }
         text += "remote-control:\n  control-enable: no\n";
-        let file = self.write("unbound.conf", &text);
+        let file = self.write(&format!("unbound-{host}.conf"), &text);
         let child = self.quiet("unbound").arg("-d").arg("-c").arg(file).spawn().unwrap();
         self.processes.push(child);
     }
@@ -281,11 +289,18 @@ impl Ground {
 
     /// What the resolver heard earlier: it asks, and then the zone changes.
     fn age(&self, cases: &[&Case]) {
-        let old = cases.iter().filter(|case| case.done.iter().any(|done| matches!(done, Do::Before(_))));
+        let asked = |case: &Case| {
+            case.done.iter().find_map(|done| match done {
+                Do::Before(_) => Some("198.51.100.53"),
+                Do::WorldBefore(_) => Some("198.51.100.54"),
+                _ => None,
+            })
+        };
+        let old = cases.iter().filter(|case| asked(case).is_some());
         let names: Vec<String> = old.clone().map(|case| format!("{}.example", case.label)).collect();
-        for name in &names {
+        for (case, name) in old.clone().zip(&names) {
             for kind in ["A", "AAAA"] {
-                self.answers("198.51.100.53", name, kind);
+                self.answers(asked(case).unwrap(), name, kind);
             }
         }
         for case in old {
@@ -364,7 +379,7 @@ fn zone(case: &Case, server: &str, later: bool) -> String {
         match done {
             Do::Second(other) if server == "b" => address = Some(other),
             Do::Bare => address = None,
-            Do::Before(old) if !later => address = *old,
+            Do::Before(old) | Do::WorldBefore(old) if !later => address = *old,
             Do::Record(record) => text += &format!("{record}\n"),
             _ => {}
         }

@@ -12,7 +12,7 @@ fn outside(bed: &Bed, arguments: &str) -> Run {
     let copy = format!("{}/rcfed-for-everybody", bed.value("RCFED_STATE"));
     let line = format!(
         "install -m 755 {binary} {copy} && install -m 644 {bundle} {copy}.pem && cd / && \
-         setpriv --reuid=65534 --regid=65534 --clear-groups env -i SSL_CERT_FILE={copy}.pem DOCKER_HOST=unix:///nowhere {copy} doctor {arguments}"
+         setpriv --reuid=65534 --regid=65534 --clear-groups env -i SSL_CERT_FILE={copy}.pem RCFED_PUBLIC_RESOLVERS=none DOCKER_HOST=unix:///nowhere {copy} doctor {arguments}"
     );
     bed.inet(&["sh", "-c", &line])
 }

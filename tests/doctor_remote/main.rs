@@ -114,6 +114,17 @@ fn every_fault_of_a_zone_is_told_by_its_first_cause() {
         }
     }
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), cases.len(), wrong.join("\n────\n"));
+    if only.is_empty() {
+        // One of them that does not answer says nothing, and one that agrees with the zone makes a difference of some only.
+        let world = names.iter().find(|name| name.starts_with("world.")).unwrap();
+        for (name, other, worst) in [("plain.example", "198.51.100.99", "ok"), (world, "198.51.100.53", "info")] {
+            let report = ground.told(&["--json", "--strict", "--public-resolver", other], &[name.to_owned()]);
+            let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+            assert_eq!(report["status"], worst, "{report:#}");
+        }
+        let report = ground.told(&["--json", "--public-resolver", "none"], std::slice::from_ref(world));
+        assert!(!report.contains("198.51.100.54"), "{report}");
+    }
     // What may be pasted anywhere names nobody, neither itself nor whoever runs its name servers.
     let shared = ground.told(&["--share"], &names);
     for host in names.iter().map(String::as_str).chain(["host.example", "nic.example", "198.51.100."]) {

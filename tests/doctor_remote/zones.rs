@@ -27,6 +27,10 @@ pub enum Do {
     Second(&'static str),
     /// The resolver was asked when this was the address; none if the name had none yet.
     Before(Option<&'static str>),
+    /// The resolver that the world asks was asked when this was the address; none if the name had none yet.
+    WorldBefore(Option<&'static str>),
+    /// The resolver that the world asks does not find it: it fails.
+    WorldFails,
     /// It is signed.
     Signed(Signing),
     /// The site has no document.
@@ -104,6 +108,14 @@ pub const CASES: &[Case] = &[
         &[Before(Some("198.51.100.81"))],
     ),
     case("The resolver remembers that there was no address", "dns.stale", "fresh", &[Before(None)]),
+    case(
+        "The public resolvers still believe the old address",
+        "dns.stale",
+        "world",
+        &[WorldBefore(Some("198.51.100.99"))],
+    ),
+    case("The public resolvers still believe that there is no address", "dns.stale", "unheard", &[WorldBefore(None)]),
+    case("The public resolvers do not find a name that this machine's finds", "dns.stale", "mistrusted", &[WorldFails]),
     case("The resolver refuses a name that its zone has", "dns.stale", "blocked", &[Blocked]),
     case("The name does not exist", "dns.lookup", "unknown", &[Unknown]),
     case("The name has no address", "dns.lookup", "bare", &[Bare]),
@@ -192,6 +204,9 @@ pub const KEPT: &[(&str, i64)] = &[
     ("changed", 3600),
     ("moved", 3600),
     ("fresh", 900),
+    ("world", 3600),
+    ("unheard", 900),
+    ("mistrusted", 300),
     ("blocked", 300),
     ("unknown", 900),
     ("bare", 900),

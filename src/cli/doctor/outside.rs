@@ -46,10 +46,11 @@ pub(super) async fn run(args: &DoctorArgs, context: &Context) -> Result<()> {
         ));
     }
     let roots = args.ca.as_deref().map(read).transpose()?;
-    let eyes = Eyes::new(Lookup::new(&context.host), roots.as_deref()).map_err(|blind| match &args.ca {
+    let mut eyes = Eyes::new(Lookup::new(&context.host), roots.as_deref()).map_err(|blind| match &args.ca {
         Some(file) => unusable(file, &blind),
         None => blind.into(),
     })?;
+    eyes.public_resolvers = args.public_resolvers(&context.host);
     if let ([name], None) = (args.names.as_slice(), &args.from)
         && name != "-"
     {

@@ -4,7 +4,7 @@
 //! then taken through the gateway's own address, and told as that. What nobody outside reaches either stays a failure.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -59,11 +59,12 @@ struct Around {
 }
 
 /// Looks. The error is what keeps it from being tried at all.
-pub async fn see(machine: &Machine) -> Result<Seen> {
+pub async fn see(machine: &Machine, public_resolvers: Arc<[SocketAddr]>) -> Result<Seen> {
     let names = &machine.config.names;
     let name = ServerName::parse(names.federated.as_str()).map_err(|error| no_name(&error))?;
     // Whether the records are right is asked by another check.
     let mut eyes = machine.eyes()?;
+    eyes.public_resolvers = public_resolvers;
     let secrets = machine.secrets.get(SecretName::SigningKey)?.zip(machine.secrets.get(SecretName::SigningKeyId)?);
     let signing_key = secrets.map(|(seed, id)| SigningKey::from_secrets(seed, id)).transpose()?;
     let wishes = Wishes { signing_key, chat: false, ..Wishes::default() };

@@ -75,7 +75,7 @@ pub(super) const CHECKS: &[Remote] = &[
         &[DNSSEC, AGREE],
         stale,
         Doc {
-            what: "Whether the resolver says what the zone's own servers say.",
+            what: "Whether this machine's resolver, and the resolvers 1.1.1.1, 8.8.8.8 and 9.9.9.9 that many people use, say what the zone's own servers say.",
             why: "An answer is kept for its time to live, the news that there is none too. Others believe the old one as long.",
             fails: "It works from some servers and not from others, although the zone is right.",
             fix: "Wait until that time, or ask whoever runs the resolver to flush the name.",
@@ -254,7 +254,7 @@ fn agree(sight: &Sight<'_>) -> Vec<Finding> {
 }
 
 fn stale(sight: &Sight<'_>) -> Vec<Finding> {
-    hosts(sight).filter_map(|zone| {
+    let told = |ground: &Ground, zone: &Zone| {
         let answers: Vec<(&NameServer, &Own)> = answers(zone).collect();
         let (server, own) = answers.first()?;
         if answers.iter().any(|(_, other)| differ(own, other)) {
@@ -269,7 +269,10 @@ fn stale(sight: &Sight<'_>) -> Vec<Finding> {
                 sight.failed(),
             ),
             // At home a name may have another address than outside, and that is told elsewhere.
-            Ok(old) if !differ(old, own) || old.addresses.iter().any(|address| is_private(*address)) => return None,
+            Ok(old) if !differ(old, own) || old.addresses.iter().any(|address| is_private(*address)) => {
+                let finding = elsewhere(sight, ground, own, old)?;
+                return Some(finding.seen(format!("{}: {}", server.name, list(own))));
+            }
             Ok(old) => {
                 let said = match (old.addresses.is_empty(), old.exists) {
                     (true, false) => "does not exist for this machine's resolver, while its zone has it now",
@@ -286,13 +289,67 @@ fn stale(sight: &Sight<'_>) -> Vec<Finding> {
                 )
             }
         };
-        Some(
-            finding
-                .seen(format!("{}: {}", server.name, list(own)))
-                .cached(cached),
-        )
+        let finding = heard(ground).fold(finding, |finding, (who, _, said)| finding.seen(format!("{who}: {said}")));
+        Some(finding.seen(format!("{}: {}", server.name, list(own))).cached(cached))
+    };
+    let grounds = sight.look.grounds.iter().filter_map(|ground| Some((ground, ground.zone.as_ref()?)));
+    grounds.filter_map(|(ground, zone)| told(ground, zone)).collect()
+}
+
+/// What resolvers that the whole world asks say, where they say something else than the zone and this machine's resolver.
+fn elsewhere(sight: &Sight<'_>, ground: &Ground, own: &Own, here: &Own) -> Option<Finding> {
+    let private = |said: &Own| said.addresses.iter().any(|address| is_private(*address));
+    let all: Vec<_> = heard(ground).collect();
+    let bad: Vec<&Result<Own, Fault>> = all
+        .iter()
+        .map(|(_, said, _)| *said)
+        .filter(|said| said.as_ref().map_or(true, |said| differ(said, own) && !private(said)))
+        .collect();
+    let old = bad.iter().find_map(|said| said.as_ref().ok());
+    let (said, remedy) = match old {
+        None if bad.is_empty() => return None,
+        None => (
+            "is not found by public resolvers, while the zone's own servers answer",
+            "their signatures are the likely cause, which this machine's resolver does not check: see dig NAME +cd and \
+             https://dnsviz.net, then sign the zone again or remove its DS record at the registrar",
+        ),
+        Some(old) => (
+            match (old.addresses.is_empty(), old.exists) {
+                (true, false) => "does not exist for public resolvers, while its zone has it now",
+                (true, true) => "has no address for public resolvers, while its zone has one now",
+                _ => "has another address in its zone than public resolvers remember",
+            },
+            "nothing in the zone: wait until then, or let them forget the name (https://one.one.one.one/purge-cache/, \
+             https://dns.google/cache)",
+        ),
+    };
+    // Where some agree with the zone, a zone may also have other addresses for other parts of the world.
+    let status = match (bad.len() == all.len(), sight.works()) {
+        (false, _) => Status::Info,
+        (true, true) => Status::Warn,
+        (true, false) => Status::Fail,
+    };
+    let remedy = remedy.replace("NAME", &ground.host);
+    let finding = Finding::new(status, STALE, &ground.host, said).remedy(remedy);
+    let finding = finding.seen(format!("this machine's resolver: {}", list(here)));
+    let finding = all.iter().fold(finding, |finding, (who, _, said)| finding.seen(format!("{who}: {said}")));
+    let longest = bad.iter().filter_map(|said| said.as_ref().ok()).map(|old| old.ttl).max();
+    Some(finding.cached(match longest {
+        Some(ttl) => format!("others may believe the old answer until {}", sight.until(ttl.into())),
+        None => sight.failed(),
+    }))
+}
+
+/// Resolvers that many people use, as far as they answer or say that they cannot; silence says something about this network.
+fn heard(ground: &Ground) -> impl Iterator<Item = (String, &Result<Own, Fault>, String)> {
+    ground.public.iter().filter_map(|heard| {
+        let who = if heard.server.port() == 53 { heard.server.ip().to_string() } else { heard.server.to_string() };
+        match &heard.said {
+            Ok(said) => Some((who, &heard.said, list(said))),
+            Err(fault @ Fault::ServFail { .. }) => Some((who, &heard.said, fault.to_string())),
+            Err(_) => None,
+        }
     })
-    .collect()
 }
 
 /// Each zone once.
