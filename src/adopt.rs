@@ -58,7 +58,7 @@ pub async fn allowed(host: &Host, config: &Config) -> Result<()> {
     Ok(judge::judge(config, &found)?)
 }
 
-/// `http://address:port` of Rocket.Chat itself as this machine reaches it; `None` while its container does not run.
+/// `http://address:port` or `https://name` of Rocket.Chat itself as this machine reaches it; `None` while its container does not run.
 pub async fn address(docker: Option<&Docker>, existing: &Existing) -> Result<Option<String>> {
     match (existing, docker) {
         (Existing::Elsewhere { url, .. }, _) => Ok(Some(url.clone())),
@@ -80,7 +80,8 @@ async fn look(host: &Host, config: &Config, existing: &Existing, docker: Option<
         return Err(AdoptError::Stopped { name: existing.name().into() }.into());
     };
     let url = Url::parse(&base).map_err(|error| Error::new(format!("`{base}`: {error}"), "run `docker ps`"))?;
-    let mut client = Client::new(url)?;
+    let authorities = config.federation.ca.as_ref().map(|ca| ca.pem.as_str());
+    let mut client = Client::new(url, authorities)?;
     let silent = |source: RestError| AdoptError::Silent { at: base.clone(), source };
     client.info().await.map_err(silent)?;
     let password = password(host, config)?;

@@ -102,6 +102,8 @@ pub struct Names {
     pub matrix: DomainName,
     /// Whether this machine answers for [`Names::federated`] too.
     pub apex: Apex,
+    /// Whether [`Names::chat`] stays with whoever serves it now: a Rocket.Chat that runs already, at its own address.
+    pub chat_elsewhere: bool,
 }
 
 impl Names {
@@ -109,7 +111,8 @@ impl Names {
     pub fn served(&self) -> Vec<&DomainName> {
         let apex = (self.apex == Apex::Here).then_some(&self.federated);
         let mut names: Vec<&DomainName> = Vec::new();
-        for name in apex.into_iter().chain([&self.chat, &self.matrix]) {
+        let chat = (!self.chat_elsewhere).then_some(&self.chat);
+        for name in apex.into_iter().chain(chat).chain([&self.matrix]) {
             if !names.contains(&name) {
                 names.push(name);
             }

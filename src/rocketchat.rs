@@ -3,7 +3,8 @@
 //! Settings forced by the environment are ignored in silence if Rocket.Chat does not know them, and a changed setting
 //! can lose its forced value on the boot that upgrades it, so nothing counts as set until [`Client::read_back`] saw it.
 //! Likewise Rocket.Chat federates only after its own check said so, and never runs that check at boot:
-//! [`Client::verify_federation`] does. Requests go to the container's address, without TLS and without a proxy.
+//! [`Client::verify_federation`] does. Requests go to the container's address without TLS, or to a Rocket.Chat elsewhere with it; never through a
+//! proxy.
 
 mod asks;
 mod error;
@@ -52,9 +53,10 @@ pub struct Info {
 }
 
 impl Client {
-    /// A client of the Rocket.Chat at `base`, e.g. `http://172.18.0.5:3000`; not logged in.
-    pub fn new(base: Url) -> Result<Self, RestError> {
-        Ok(Self { http: transport::client()?, base, auth: None })
+    /// A client of the Rocket.Chat at `base`, e.g. `http://172.18.0.5:3000`; not logged in. Over HTTPS its certificate is
+    /// checked by this machine's roots and those in `authorities` (PEM).
+    pub fn new(base: Url, authorities: Option<&str>) -> Result<Self, RestError> {
+        Ok(Self { http: transport::client(&base, authorities)?, base, auth: None })
     }
 
     /// The same client with a token as [`Client::personal_access_token`] gave it: `userId:token`.

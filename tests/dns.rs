@@ -170,7 +170,7 @@ fn name(text: &str) -> DomainName {
 
 fn names() -> Names {
     let only = name("chat.example.org");
-    Names { federated: only.clone(), chat: only.clone(), matrix: only, apex: Apex::Here }
+    Names { federated: only.clone(), chat: only.clone(), matrix: only, apex: Apex::Here, chat_elsewhere: false }
 }
 
 fn expected() -> Expected {

@@ -84,6 +84,7 @@ async fn a_machine_without_anything_is_described_and_never_a_crash() {
             chat: name("chat.example.org"),
             matrix: name("matrix.example.org"),
             apex: Apex::Here,
+            chat_elsewhere: false,
         },
         email: None,
         profile: Profile::Dendrite,

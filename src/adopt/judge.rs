@@ -225,6 +225,7 @@ impl Explain for AdoptError {
             Self::Port { port, .. } => {
                 format!("set PORT=3000 there and publish it as {port}, then run the same command again")
             }
+            Self::Silent { source: source @ RestError::Certificate { .. }, .. } => source.hint()?,
             Self::Silent { .. } => "see what it says with `docker logs`, and give it time to start".into(),
             Self::Login { source: RestError::TotpRequired { .. }, .. } => {
                 "switch off two-factor authentication for this administrator while rcfed takes its token \
@@ -372,6 +373,13 @@ mod tests {
             AdoptError::Silent { at: "http://10.0.0.5:3000".into(), source: unauthorized() },
             AdoptError::Login { user: "ada".into(), source: unauthorized() },
             AdoptError::Login { user: "ada".into(), source: totp },
+            AdoptError::Silent {
+                at: "https://chat.example.org".into(),
+                source: RestError::Certificate {
+                    base: "https://chat.example.org".parse().unwrap(),
+                    why: "invalid peer certificate: UnknownIssuer".into(),
+                },
+            },
             AdoptError::Read { user: "ada".into(), source: RestError::Forbidden { what: "read a setting" } },
         ]);
         let lines = told.into_iter().map(|error| {

@@ -104,7 +104,11 @@ impl Reader<'_> {
             self.problems.push(Problem::missing(Key::FederatedDomain, why));
         }
         let federated = self.one(Key::FederatedDomain, DomainName::parse);
-        let chat = self.name_below(Key::ChatDomain, "chat", federated.as_ref());
+        let own = self.answers.text(Key::ExistingUrl).and_then(values::open_address);
+        let chat = match &own {
+            Some(own) => self.chat_of(own),
+            None => self.name_below(Key::ChatDomain, "chat", federated.as_ref()),
+        };
         let native = self.answers.text(Key::Profile) == Some(Profile::Native.name());
         let matrix = match &chat {
             // Without a homeserver others come to Rocket.Chat itself, so there is no need of a third name.
@@ -113,9 +117,38 @@ impl Reader<'_> {
         };
         let apex = self.one(Key::Apex, values::apex).unwrap_or(Apex::Here);
         let (federated, chat, matrix) = (federated?, chat?, matrix?);
+        let chat_elsewhere = own.is_some();
+        if chat_elsewhere && chat == matrix {
+            let why = format!("`{matrix}` stays with Rocket.Chat, and the homeserver is reached on this machine");
+            self.refuse(
+                Key::MatrixDomain,
+                Refusal::new(why, "give it a name of its own, such as `matrix.example.org`"),
+            );
+        }
         // Who serves the chat or the homeserver under this name cannot leave it to another web site.
-        let apex = if federated == chat || federated == matrix { Apex::Here } else { apex };
-        Some(Names { federated, chat, matrix, apex })
+        let apex = match federated == chat {
+            true if chat_elsewhere => Apex::Elsewhere,
+            true => Apex::Here,
+            false if federated == matrix => Apex::Here,
+            false => apex,
+        };
+        Some(Names { federated, chat, matrix, apex, chat_elsewhere })
+    }
+
+    /// Where people open a Rocket.Chat that goes on being served at its own address.
+    fn chat_of(&mut self, own: &DomainName) -> Option<DomainName> {
+        match self.answers.has(Key::ChatDomain) {
+            true => {
+                let chat = self.one(Key::ChatDomain, DomainName::parse)?;
+                if chat != *own {
+                    let why = format!("Rocket.Chat goes on being served at `{own}`, and people open it there");
+                    let hint = format!("leave the answer out, or write `{own}`");
+                    self.refuse(Key::ChatDomain, Refusal::new(why, hint));
+                }
+                Some(own.clone())
+            }
+            false => Some(own.clone()),
+        }
     }
 
     fn name_below(&mut self, key: Key, sub: &str, federated: Option<&DomainName>) -> Option<DomainName> {
@@ -259,11 +292,13 @@ impl Reader<'_> {
             let why = "rcfed needs an administrator of the Rocket.Chat that runs already";
             self.problems.push(Problem::missing(Key::AdminPasswordFile, why));
         }
-        if at && !self.answers.has(Key::BridgeUrl) {
-            let why = "the address at which the bridge of that Rocket.Chat will listen was not given";
+        let beside = url.as_deref().and_then(values::bridge_beside);
+        // A bad address is told as that alone.
+        if url.is_some() && beside.is_none() && !self.answers.has(Key::BridgeUrl) {
+            let why = "the private address at which the bridge of that Rocket.Chat will listen was not given";
             self.problems.push(Problem::missing(Key::BridgeUrl, why));
         }
-        match (container, url, bridge) {
+        match (container, url, bridge.or(beside)) {
             (Some(name), _, _) => Some(Existing::Container(name)),
             (None, Some(url), Some(bridge)) => Some(Existing::Elsewhere { url, bridge }),
             _ => None,
@@ -412,6 +447,31 @@ mod tests {
         assert_eq!(config(text, Mode::Interactive).unwrap().names.apex, Apex::Elsewhere);
     }
 
+    /// Whoever opens Rocket.Chat at its own address goes on doing so, and the federated domain may be that name.
+    #[test]
+    fn a_rocketchat_at_its_own_address_keeps_its_name() {
+        let existing = "[rocketchat]\nurl = \"https://talk.example.org/\"\nbridge_url = \"http://10.0.0.5:3300\"\n\
+                        [admin]\npassword_file = \"/p\"";
+        let of = |federated: &str| {
+            config(&format!("federated_domain = \"{federated}\"\n{existing}"), Mode::Unattended).unwrap()
+        };
+        let names = of("example.org").names;
+        assert_eq!(names.chat.as_str(), "talk.example.org");
+        assert_eq!(
+            names.served().iter().map(|name| name.as_str()).collect::<Vec<_>>(),
+            ["example.org", "matrix.example.org"]
+        );
+        let config = of("talk.example.org");
+        assert_eq!((config.names.apex, config.names.served().len()), (Apex::Elsewhere, 1));
+        assert_eq!(
+            (config.bridge(), config.homeserver_url()),
+            ("http://10.0.0.5:3300", "https://matrix.talk.example.org".into())
+        );
+        let beside = "[rocketchat]\nurl = \"http://10.0.0.5:3000\"\n[admin]\npassword_file = \"/p\"";
+        let beside = format!("federated_domain = \"example.org\"\n{beside}");
+        assert_eq!(self::config(&beside, Mode::Unattended).unwrap().bridge(), "http://10.0.0.5:3300");
+    }
+
     #[test]
     fn only_lets_encrypt_is_rehearsed_by_itself() {
         let staging = |acme: &str| {
@@ -465,6 +525,11 @@ mod tests {
                  license_file = \"/l\"\nfederation_tester = \"https://tester.example.org\"\n[images]\nmongodb = \"mongo:7.0\""
             ),
             format!("{s}[rocketchat]\nurl = \"http://10.0.0.5:3000\"\n[admin]\npassword_file = \"/p\""),
+            format!("{s}[rocketchat]\nurl = \"https://chat.example.org\"\n[admin]\npassword_file = \"/p\""),
+            format!(
+                "{s}chat_domain = \"chat.example.com\"\nmatrix_domain = \"talk.example.org\"\n[rocketchat]\n\
+                 url = \"https://talk.example.org\"\nbridge_url = \"http://198.51.100.5:3300\"\n[admin]\npassword_file = \"/p\""
+            ),
             format!("{s}[rocketchat]\nbridge_url = \"http://10.0.0.5:3300\"\nreplace_homeserver = true"),
             // Whoever has one already is not asked whether to run one.
             "federated_domain = \"example.org\"\n[rocketchat]\ncontainer = \"rocketchat\"\n[admin]\npassword_file = \"/p\"".into(),

@@ -129,7 +129,13 @@ mod tests {
             let chat = if same & 1 == 0 { chat } else { federated.clone() };
             let matrix = if same & 2 == 0 { matrix } else { federated.clone() };
             let away = away && federated != chat && federated != matrix;
-            Names { federated, chat, matrix, apex: if away { Apex::Elsewhere } else { Apex::Here } }
+            Names {
+                federated,
+                chat,
+                matrix,
+                apex: if away { Apex::Elsewhere } else { Apex::Here },
+                chat_elsewhere: false,
+            }
         })
     }
 
@@ -238,6 +244,7 @@ mod tests {
         for existing in [
             "container = \"rocketchat\"\nreplace_homeserver = true\n",
             "url = \"http://10.0.0.5:3000\"\nbridge_url = \"http://10.0.0.5:3300\"\n",
+            "url = \"https://talk.example.org\"\nbridge_url = \"http://10.0.0.5:3300\"\n",
         ] {
             let text = format!(
                 "federated_domain = \"example.org\"\n[admin]\npassword_file = \"/p\"\n[rocketchat]\n{existing}"

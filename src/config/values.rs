@@ -11,6 +11,7 @@ use url::{Host, Url};
 
 use super::{Apex, Profile, Proxy, Service, Tester};
 use crate::answers::nearest;
+use crate::dns::is_private;
 use crate::domain::{DomainError, DomainName, EmailError, ImageError, UsernameError};
 use crate::host::authorities::AuthoritiesError;
 use crate::sizes;
@@ -25,7 +26,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    fn new(why: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub(super) fn new(why: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { why: why.into(), hint: hint.into() }
     }
 }
@@ -199,15 +200,57 @@ pub fn container(text: &str) -> Result<String, Refusal> {
     Ok(name.into())
 }
 
-/// Reads where a Rocket.Chat answers that runs on another machine: plain HTTP, at an address, without a path.
+/// Reads where a Rocket.Chat answers that runs on another machine, without a path: HTTPS under the name that people
+/// open, or plain HTTP at a private address.
 pub fn rocketchat_url(text: &str) -> Result<String, Refusal> {
-    let url = inside(text, "http://10.0.0.5:3000")?;
+    let url = parse(text)?;
+    if url.scheme() == "https" {
+        return open(&url, text).map(|name| format!("https://{name}"));
+    }
+    let url = inside(
+        text,
+        "http://10.0.0.5:3000",
+        "the administrator's password and token would be sent",
+        "write `https://` and the name under which people open it; plain HTTP is for a private address, such as \
+         `http://10.0.0.5:3000`",
+    )?;
     Ok(url.as_str().trim_end_matches('/').to_owned())
+}
+
+/// The name in the address of a Rocket.Chat that is reached as people reach it.
+pub fn open_address(text: &str) -> Option<DomainName> {
+    let url = parse(text).ok().filter(|url| url.scheme() == "https")?;
+    open(&url, text).ok()
+}
+
+fn open(url: &Url, text: &str) -> Result<DomainName, Refusal> {
+    let hint = "write it as people open it, such as `https://chat.example.org`";
+    no_path(url, text, hint)?;
+    if url.port().is_some() {
+        return Err(Refusal::new(format!("`{text}` has a port, and people would have to type it"), hint));
+    }
+    match url.host() {
+        Some(Host::Domain(name)) => DomainName::parse(name).map_err(|error| Refusal::new(error.to_string(), hint)),
+        // Nor could a certificate be checked by most of what asks there.
+        _ => Err(Refusal::new(format!("`{text}` has an address where the name should be"), hint)),
+    }
+}
+
+/// Where the bridge listens if nothing else is said: beside a Rocket.Chat at a private address.
+pub fn bridge_beside(url: &str) -> Option<String> {
+    let url = Url::parse(url).ok().filter(|url| url.scheme() == "http")?;
+    Some(format!("http://{}:3300", url.host_str()?))
 }
 
 /// Reads where its bridge listens. Rocket.Chat takes the port from this address, so it always has one.
 pub fn bridge_url(text: &str) -> Result<String, Refusal> {
-    let url = inside(text, "http://10.0.0.5:3300")?;
+    let url = inside(
+        text,
+        "http://10.0.0.5:3300",
+        "the tokens of the bridge would be sent",
+        "the bridge knows no TLS: connect both machines by a private network and write the address there, such as \
+         `http://10.0.0.5:3300`",
+    )?;
     let host = url.host_str().unwrap_or_default();
     match url.port() {
         Some(port) => Ok(format!("http://{host}:{port}")),
@@ -216,7 +259,7 @@ pub fn bridge_url(text: &str) -> Result<String, Refusal> {
 }
 
 /// An address in this machine's own network that its containers reach too.
-fn inside(text: &str, example: &str) -> Result<Url, Refusal> {
+fn inside(text: &str, example: &str, sent: &str, instead: &str) -> Result<Url, Refusal> {
     let url = parse(text)?;
     let hint = format!("write the address that it listens at, such as `{example}`");
     if url.scheme() != "http" {
@@ -225,9 +268,7 @@ fn inside(text: &str, example: &str) -> Result<Url, Refusal> {
             hint,
         ));
     }
-    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-        return Err(Refusal::new(format!("`{text}` has a path"), hint));
-    }
+    no_path(&url, text, &hint)?;
     let here = match url.host() {
         Some(Host::Ipv4(ip)) => ip.is_loopback(),
         Some(Host::Ipv6(ip)) => ip.is_loopback(),
@@ -241,11 +282,22 @@ fn inside(text: &str, example: &str) -> Result<Url, Refusal> {
             "name its container with `rocketchat.container`, or give an address of this machine",
         ));
     }
-    if !url.host().is_some_and(|host| is_near(&host)) {
-        let why = format!("`{text}` is a public name and would be asked without encryption");
-        return Err(Refusal::new(why, hint));
+    let private = match url.host() {
+        Some(Host::Ipv4(ip)) => is_private(ip.into()),
+        Some(Host::Ipv6(ip)) => is_private(ip.into()),
+        host => host.is_some_and(|host| is_near(&host)),
+    };
+    if !private {
+        return Err(Refusal::new(format!("`{text}` is public, and {sent} there in clear"), instead));
     }
     Ok(url)
+}
+
+fn no_path(url: &Url, text: &str, hint: &str) -> Result<(), Refusal> {
+    match url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+        true => Err(Refusal::new(format!("`{text}` has a path"), hint)),
+        false => Ok(()),
+    }
 }
 
 fn parse(text: &str) -> Result<Url, Refusal> {
@@ -317,7 +369,13 @@ mod tests {
             show("example.com:70000", server("example.com:70000").unwrap_err()),
             show("rcfed-rocketchat", container("rcfed-rocketchat").unwrap_err()),
             show("/rocketchat", container("/rocketchat").unwrap_err()),
-            show("https://chat.example.org", rocketchat_url("https://chat.example.org").unwrap_err()),
+            show("https://chat.example.org:8443", rocketchat_url("https://chat.example.org:8443").unwrap_err()),
+            show("https://chat.example.org/chat", rocketchat_url("https://chat.example.org/chat").unwrap_err()),
+            show("https://10.0.0.5", rocketchat_url("https://10.0.0.5").unwrap_err()),
+            show("ftp://10.0.0.5", rocketchat_url("ftp://10.0.0.5").unwrap_err()),
+            show("http://203.0.113.5:3000", rocketchat_url("http://203.0.113.5:3000").unwrap_err()),
+            show("http://203.0.113.5:3300", bridge_url("http://203.0.113.5:3300").unwrap_err()),
+            show("https://10.0.0.5:3300", bridge_url("https://10.0.0.5:3300").unwrap_err()),
             show("http://chat.example.org:3000", rocketchat_url("http://chat.example.org:3000").unwrap_err()),
             show("http://127.0.0.1:3000", rocketchat_url("http://127.0.0.1:3000").unwrap_err()),
             show("http://10.0.0.5/chat", rocketchat_url("http://10.0.0.5/chat").unwrap_err()),

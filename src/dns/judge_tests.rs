@@ -45,7 +45,7 @@ fn name(text: &str) -> DomainName {
 }
 
 fn names(federated: &str, chat: &str, matrix: &str, apex: Apex) -> Names {
-    Names { federated: name(federated), chat: name(chat), matrix: name(matrix), apex }
+    Names { federated: name(federated), chat: name(chat), matrix: name(matrix), apex, chat_elsewhere: false }
 }
 
 fn machine(list: &[&str]) -> Expected {

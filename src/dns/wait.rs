@@ -144,7 +144,7 @@ mod tests {
     fn sentences() {
         let name = |text| DomainName::parse(text).unwrap();
         let (federated, chat, matrix) = (name("example.org"), name("chat.example.org"), name("matrix.example.org"));
-        let names = Names { federated: federated.clone(), chat, matrix, apex: Apex::Here };
+        let names = Names { federated: federated.clone(), chat, matrix, apex: Apex::Here, chat_elsewhere: false };
         let ours = Address { source: Source::Interface, ip: "198.51.100.4".parse().unwrap() };
         let expected = Expected { addresses: Addresses::new([ours]), proxy: Proxy::Gateway, issuer: None };
         let judgement = |answer: crate::dns::Answer| {

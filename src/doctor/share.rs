@@ -194,6 +194,7 @@ mod tests {
             chat: name("talk.acme.com"),
             matrix: name("acme.com"),
             apex: Apex::Here,
+            chat_elsewhere: false,
         };
         let token = "q8WlmTPxGd40bKzvN2cYhR71";
         let secrets = || [(SecretName::HsToken, Secret::new(token)), (SecretName::AdminPassword, Secret::new("short"))];

@@ -7,6 +7,14 @@ use crate::error::Explain;
 /// What went wrong between rcfed and Rocket.Chat.
 #[derive(Debug, thiserror::Error)]
 pub enum RestError {
+    /// Another certificate than the machine's roots lead to, or for another name.
+    #[error("the certificate of {base} is not accepted: {why}")]
+    Certificate {
+        /// Where Rocket.Chat was looked for.
+        base: Url,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The HTTP client could not be made.
     #[error("could not prepare to speak to Rocket.Chat")]
     Client(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -85,6 +93,11 @@ impl RestError {
 impl Explain for RestError {
     fn hint(&self) -> Option<String> {
         Some(match self {
+            Self::Certificate { .. } => {
+                "if an authority of your own issued it, name the file with that authority as `ca` below `[federation]`; \
+                 otherwise mend the certificate where Rocket.Chat is served"
+                    .into()
+            }
             Self::Client(_) => "this is a fault of rcfed: report it with the output of `rcfed --version`".into(),
             Self::Forbidden { .. } => {
                 "give rcfed's user the role `admin` in Rocket.Chat (Workspace > Users), then run `sudo \

@@ -96,7 +96,7 @@ impl Standin {
 }
 
 fn client(address: SocketAddr) -> Client {
-    Client::new(format!("http://{address}").parse().unwrap()).unwrap()
+    Client::new(format!("http://{address}").parse().unwrap(), None).unwrap()
 }
 
 async fn logged_in(script: Script) -> (Client, Standin) {

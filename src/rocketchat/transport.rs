@@ -7,7 +7,8 @@ use reqwest::{Method, Response, StatusCode};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{Client, RestError};
+use super::{Client, RestError, Url};
+use crate::host::tls;
 use crate::secrets::Secret;
 
 /// A request to be made, with the words for it.
@@ -124,10 +125,10 @@ impl Client {
         if let Some(body) = &call.body {
             request = request.json(body);
         }
-        let unreachable = |source: reqwest::Error| RestError::Unreachable {
-            base: self.base.clone(),
+        let unreachable = |source: reqwest::Error| match certificate(&source) {
+            Some(why) => RestError::Certificate { base: self.base.clone(), why },
             // The URL is said once, by the error around it.
-            source: source.without_url(),
+            None => RestError::Unreachable { base: self.base.clone(), source: source.without_url() },
         };
         let response = request.send().await.map_err(unreachable)?;
         let status = response.status();
@@ -142,13 +143,19 @@ impl Client {
     }
 }
 
-/// The HTTP client: straight to the container, never elsewhere.
-pub(super) fn client() -> Result<reqwest::Client, RestError> {
-    // Only http is spoken, but reqwest wants to know its TLS: one that trusts nobody, without a process-wide default.
+/// The HTTP client: straight to Rocket.Chat, never elsewhere.
+pub(super) fn client(base: &Url, authorities: Option<&str>) -> Result<reqwest::Client, RestError> {
+    // Without HTTPS reqwest wants to know its TLS too: one that trusts nobody, without a process-wide default.
+    let roots = match base.scheme() {
+        "https" => {
+            tls::roots(authorities.map(str::as_bytes)).map_err(|error| RestError::Client(error.to_string().into()))?
+        }
+        _ => rustls::RootCertStore::empty(),
+    };
     let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| RestError::Client(error.into()))?
-        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_root_certificates(roots)
         .with_no_client_auth();
     reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
@@ -157,6 +164,20 @@ pub(super) fn client() -> Result<reqwest::Client, RestError> {
         .user_agent(concat!("rcfed/", env!("CARGO_PKG_VERSION")))
         .build()
         .map_err(|error| RestError::Client(error.into()))
+}
+
+/// Why a certificate was not accepted, if that is what went wrong.
+fn certificate(error: &reqwest::Error) -> Option<String> {
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = next {
+        if let Some(rustls::Error::InvalidCertificate(why)) = error.downcast_ref() {
+            return Some(why.to_string());
+        }
+        // What is inside an I/O error is not its source.
+        let inner = error.downcast_ref::<std::io::Error>().and_then(|error| error.get_ref());
+        next = inner.map(|inner| inner as _).or_else(|| error.source());
+    }
+    None
 }
 
 /// The text at `name`, or the error that it is not there.

@@ -51,10 +51,12 @@ pub(crate) async fn renew_token(machine: &Machine) -> Result<()> {
     apply(machine).await.map(|_| ())
 }
 
-async fn client(machine: &Machine) -> Result<Client> {
+/// A client without a token.
+pub(crate) async fn client(machine: &Machine) -> Result<Client> {
     let Some(base) = machine.url(Service::Rocketchat, 3000).await? else {
         return Err(StepError::NoRocketchat.into());
     };
     let base = Url::parse(&base).map_err(|_| StepError::NoRocketchat)?;
-    Ok(Client::new(base)?)
+    let authorities = machine.config.federation.ca.as_ref().map(|ca| ca.pem.as_str());
+    Ok(Client::new(base, authorities)?)
 }

@@ -9,9 +9,11 @@ use super::error::StepError;
 use super::words;
 use super::{State, account, federation};
 use crate::adopt::{self, SETTINGS};
+use crate::answers::{Answers, Key};
 use crate::config::Existing;
 use crate::error::{Error, Result};
 use crate::host::Host;
+use crate::host::authorities::Authorities;
 use crate::host::docker::Docker;
 use crate::host::fs::{self, Access};
 use crate::host::secrets::SecretStore;
@@ -119,7 +121,7 @@ pub(crate) async fn restore(host: &Host, docker: Option<&Docker>, of: &str) -> R
         return Err(skip("rcfed has no token of it".into()));
     };
     let url = Url::parse(&base).map_err(|error| skip(error.to_string()))?;
-    let client = Client::new(url)?.with_token(&token)?;
+    let client = Client::new(url, authorities(host).as_deref())?.with_token(&token)?;
     // The bridge stops before its settings go, or starts after they came.
     let stops_first = before.get(ENABLED) == Some(&json!(false));
     let mut all: Vec<(&String, &Value)> = before.iter().filter(|(id, _)| id.as_str() != UNIQUE).collect();
@@ -136,4 +138,11 @@ pub(crate) async fn restore(host: &Host, docker: Option<&Docker>, of: &str) -> R
     // Whoever comes back later takes a new one.
     let _ = client.revoke_token().await;
     Ok(())
+}
+
+/// Whom the federation trusts besides, as the configuration says it; what cannot be read is no reason to keep anything.
+fn authorities(host: &Host) -> Option<String> {
+    let answers = Answers::from_file(&host.path(layout::CONFIG)).ok()?;
+    let file = answers.text(Key::FederationCa)?;
+    Some(Authorities::read(file.as_ref()).ok()?.pem)
 }

@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 use crate::support::{Bed, Run};
 
 pub const PASSWORD: &str = "their-own-password";
+/// Of the second droplet, in a network that only the two droplets have.
+pub const PRIVATE: &str = "10.52.0.20";
 const IMAGE: &str = "registry.rocket.chat/rocketchat/rocket.chat:7.10.15";
 const OLD_DENDRITE: &str = "matrixdotorg/dendrite-monolith:v0.8.7";
 const NAME: &str = "chat_rocketchat_1";
@@ -32,6 +34,9 @@ impl<'a> Theirs<'a> {
 
     /// On the second droplet, with both ports published.
     pub fn on_second(bed: &'a Bed) -> Self {
+        let words = |address: &'static str| ["ip", "addr", "replace", address, "dev", "eth0"];
+        bed.run(&words("10.52.0.10/24"));
+        bed.run_on_second(&words("10.52.0.20/24")).well();
         Self::up(bed, true, &[])
     }
 
@@ -206,6 +211,10 @@ impl Drop for Theirs<'_> {
     fn drop(&mut self) {
         self.try_docker(&["rm", "-fv", NAME, "chat_mongo_1", "chat_dendrite_1"]);
         self.try_docker(&["image", "rm", "-f", OLD_DENDRITE, "mongo:7.0", IMAGE]);
+        if self.second {
+            self.bed.try_bed(&["run", "ip", "addr", "del", "10.52.0.10/24", "dev", "eth0"]);
+            self.bed.run_on_second(&["ip", "addr", "del", "10.52.0.20/24", "dev", "eth0"]);
+        }
     }
 }
 

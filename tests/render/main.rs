@@ -30,7 +30,13 @@ fn name(text: &str) -> DomainName {
 fn config(profile: Profile, names: (&str, &str, &str, &str, Apex), proxy: Proxy) -> Config {
     let (_, federated, chat, matrix, apex) = names;
     Config {
-        names: Names { federated: name(federated), chat: name(chat), matrix: name(matrix), apex },
+        names: Names {
+            federated: name(federated),
+            chat: name(chat),
+            matrix: name(matrix),
+            apex,
+            chat_elsewhere: false,
+        },
         email: None,
         profile,
         proxy,

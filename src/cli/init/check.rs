@@ -81,7 +81,13 @@ fn question(found: &Preflight, names: &Names) -> (String, Vec<(Choice, String)>)
         return (note, vec![(Choice::Wait, "I change the records now; wait for them (Ctrl-C ends it)".into()), stop]);
     }
     // Judged as if it had to be here, since nobody is told unasked to take a web site down.
-    let here = Names { federated: name.clone(), chat: name.clone(), matrix: name.clone(), apex: Apex::Here };
+    let here = Names {
+        federated: name.clone(),
+        chat: name.clone(),
+        matrix: name.clone(),
+        apex: Apex::Here,
+        chat_elsewhere: false,
+    };
     let judged = dns::judge(&here, &found.expected, &found.seen);
     let changes = judged.names.iter().flat_map(|report| &report.changes);
     let records: String = changes.map(|change| format!("\n      {change}")).collect();
@@ -135,7 +141,7 @@ mod tests {
     fn names() -> Names {
         let name = |text| DomainName::parse(text).unwrap();
         let (federated, chat, matrix) = (name("example.org"), name("chat.example.org"), name("matrix.example.org"));
-        Names { federated, chat, matrix, apex: Apex::Here }
+        Names { federated, chat, matrix, apex: Apex::Here, chat_elsewhere: false }
     }
 
     /// The apex at `apex`, the other names nowhere.

@@ -59,7 +59,13 @@ impl Network {
         let lookup = dns::Lookup::new(&self.host);
         let seen = lookup.all([name]).await;
         // Judged by itself: which of the three names it will be is not known yet.
-        let names = Names { federated: name.clone(), chat: name.clone(), matrix: name.clone(), apex: Apex::Here };
+        let names = Names {
+            federated: name.clone(),
+            chat: name.clone(),
+            matrix: name.clone(),
+            apex: Apex::Here,
+            chat_elsewhere: false,
+        };
         let expected = Expected { addresses, proxy: Proxy::Gateway, issuer: None };
         let report = dns::judge(&names, &expected, &seen).names.into_iter().next()?;
         Some((report, expected))
@@ -152,8 +158,13 @@ mod tests {
                     authoritative: vec![],
                     caa: Caa::None,
                 };
-                let names =
-                    Names { federated: name.clone(), chat: name.clone(), matrix: name.clone(), apex: Apex::Here };
+                let names = Names {
+                    federated: name.clone(),
+                    chat: name.clone(),
+                    matrix: name.clone(),
+                    apex: Apex::Here,
+                    chat_elsewhere: false,
+                };
                 let judged = dns::judge(&names, &expected, &BTreeMap::from([(name.clone(), seen)]));
                 lines.push(line(&judged.names[0], &expected));
             }

@@ -84,14 +84,16 @@ impl Wizard<'_> {
             }
         };
         let site = (self.lookups.site)(federated.clone());
-        let open = known.is_none() && !self.answers.has(Key::ChatDomain) && !self.answers.has(Key::Apex);
+        let address = self.answers.text(Key::ExistingUrl).and_then(values::open_address);
+        let chat_known = self.answers.has(Key::ChatDomain) || address.is_some();
+        let open = known.is_none() && !chat_known && !self.answers.has(Key::Apex);
         let site = self.wait(site, if open { PATIENCE } else { Duration::ZERO });
         if let Some(line) = &site {
             self.prompt.note(&format!("  {line}"));
         }
         match federated.child("chat") {
             Ok(chat) if open && site.is_some() => self.beside_a_site(&federated, &chat)?,
-            chat if !self.answers.has(Key::ChatDomain) => {
+            chat if !chat_known => {
                 self.prompt.note(text::CHAT);
                 self.domain(Key::ChatDomain, "Chat domain", chat.ok())?;
             }

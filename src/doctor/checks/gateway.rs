@@ -103,7 +103,7 @@ pub(super) const ROUTES: &[Check] = &[
     Check {
         id: "gateway.chat",
         place: Place::Proxy,
-        applies: with_tls_gateway,
+        applies: |config| with_tls_gateway(config) && !config.names.chat_elsewhere,
         needs: &["gateway.loaded", "certificate.served", "rocketchat.up"],
         limit: 8,
         run: |site| {

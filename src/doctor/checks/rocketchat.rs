@@ -3,7 +3,7 @@
 use super::super::Site;
 use super::super::check::{Check, Doc, Place, always, native as federates_itself, with_rocketchat_here};
 use super::containers::container;
-use crate::config::Service;
+use crate::config::{Existing, Service};
 use crate::error::{Error, Explain, Result};
 use crate::finding::Finding;
 use crate::rocketchat::{Client, Mismatch, RestError};
@@ -125,6 +125,20 @@ fn told(id: &'static str, result: Result<Finding>) -> Finding {
 
 async fn up(site: &Site) -> Result<Finding> {
     const ID: &str = "rocketchat.up";
+    if let Some(Existing::Elsewhere { url, .. }) = &site.machine.config.rocketchat.existing {
+        return Ok(match account::client(&site.machine).await?.info().await {
+            Ok(_) => Finding::ok(ID, "Rocket.Chat", "answers"),
+            Err(error @ RestError::Certificate { .. }) => {
+                let hint = error.hint().unwrap_or_default();
+                Finding::fail(ID, "Rocket.Chat", "shows a certificate that is not accepted")
+                    .seen(error.to_string())
+                    .remedy(hint)
+            }
+            Err(error) => Finding::fail(ID, "Rocket.Chat", "does not answer")
+                .seen(Error::from(error).message())
+                .remedy(format!("see that it runs where it is, and that {url} can be reached from here")),
+        });
+    }
     Ok(match site.ask(Service::Rocketchat, 3000, "/api/info").await? {
         Ok((200, _)) => Finding::ok(ID, "Rocket.Chat", "answers"),
         other => site.silent(ID, Service::Rocketchat, other).await?,

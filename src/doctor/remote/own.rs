@@ -69,7 +69,9 @@ pub async fn see(machine: &Machine, public_resolvers: Arc<[SocketAddr]>) -> Resu
     let signing_key = secrets.map(|(seed, id)| SigningKey::from_secrets(seed, id)).transpose()?;
     let wishes = Wishes { signing_key, chat: false, ..Wishes::default() };
     let (look, chat) = both(&name, names.chat.as_str(), &eyes, &wishes).await;
-    let mut silent = silent(&look, &chat);
+    // Rocket.Chat at its own address is another machine's.
+    let here = |chat: &[ChatSeen]| if names.chat_elsewhere { Vec::new() } else { chat.to_vec() };
+    let mut silent = silent(&look, &here(&chat));
     if names.apex == Apex::Elsewhere {
         // The other web site is not behind our gateway.
         silent.retain(|address| chat.iter().any(|seen| seen.address == *address));
@@ -79,7 +81,7 @@ pub async fn see(machine: &Machine, public_resolvers: Arc<[SocketAddr]>) -> Resu
     if let Some(gateway) = gateway {
         eyes.instead = Arc::new(silent.iter().map(|public| (*public, gateway)).collect());
         let (look, chat) = both(&name, names.chat.as_str(), &eyes, &wishes).await;
-        if self::silent(&look, &chat).is_disjoint(&silent) {
+        if self::silent(&look, &here(&chat)).is_disjoint(&silent) {
             let instead = silent.iter().map(|public| (*public, gateway)).collect();
             let inside = silent.iter().any(|public| net::has(Path::new("/"), *public));
             around = Some(Around { look, chat, instead, inside });
