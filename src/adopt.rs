@@ -4,6 +4,7 @@
 //! image, its restarts and its updates stay with whoever runs it. So everything that cannot work is found out here, by
 //! reading only.
 
+mod enter;
 mod judge;
 
 use std::collections::BTreeMap;
@@ -20,7 +21,9 @@ use crate::layout;
 use crate::receipt::{self, Undo};
 use crate::rocketchat::{Client, RestError, Url};
 use crate::secrets::{Secret, SecretName};
+use enter::Entrance;
 
+pub use enter::Codes;
 pub use judge::{AdoptError, SETTINGS, setting_of, unguessable};
 
 /// What a Rocket.Chat says of itself, and what its container says of it.
@@ -40,12 +43,10 @@ pub struct Found {
 
 /// Refuses a Rocket.Chat that cannot be taken, before anything is touched. One whose settings rcfed has written already
 /// is not looked at again.
-pub async fn allowed(host: &Host, config: &Config) -> Result<()> {
-    let Some(existing) = &config.rocketchat.existing else { return Ok(()) };
-    let taken = receipt::ours(&receipt::read(&host.path(layout::RECEIPT))?);
-    if taken.iter().any(|ours| matches!(&ours.undo, Undo::RestoreSettings { of, .. } if of == existing.name())) {
-        return Ok(());
-    }
+///
+/// Where logging in took a code, rcfed's token comes back: it was made with the same code, and is written nowhere yet.
+pub async fn allowed(host: &Host, config: &Config, codes: &Codes) -> Result<Option<Secret>> {
+    let Some(existing) = &config.rocketchat.existing else { return Ok(None) };
     let docker = match existing {
         Existing::Container(_) => {
             let mut docker = Docker::new(&host.docker)?;
@@ -54,8 +55,96 @@ pub async fn allowed(host: &Host, config: &Config) -> Result<()> {
         }
         Existing::Elsewhere { .. } => None,
     };
-    let found = look(host, config, existing, docker.as_ref()).await?;
-    Ok(judge::judge(config, &found)?)
+    let taken = receipt::ours(&receipt::read(&host.path(layout::RECEIPT))?);
+    if taken.iter().any(|ours| matches!(&ours.undo, Undo::RestoreSettings { of, .. } if of == existing.name())) {
+        return again(host, config, existing, docker.as_ref(), codes).await;
+    }
+    let mut found = Found::default();
+    if let (Existing::Container(name), Some(docker)) = (existing, &docker) {
+        let container = docker.foreign(name).await?;
+        found.forced = reachable(name, container.as_ref())?;
+    }
+    let Some(base) = address(docker.as_ref(), existing).await? else {
+        return Err(AdoptError::Stopped { name: existing.name().into() }.into());
+    };
+    let client = client(config, &base)?;
+    client.info().await.map_err(|source| AdoptError::Silent { at: base.clone(), source })?;
+    match with_token(host, &client).await? {
+        Some(client) => {
+            look(&client, config, &mut found).await?;
+            Ok(None)
+        }
+        None => enter(host, config, client, codes, Some(&mut found)).await,
+    }
+}
+
+/// Gives back what [`allowed`] made, where nothing comes of it.
+pub async fn give_back(host: &Host, config: &Config, token: &Secret) -> Result<()> {
+    let Some(existing) = &config.rocketchat.existing else { return Ok(()) };
+    let docker = Docker::new(&host.docker).ok();
+    let Some(base) = address(docker.as_ref(), existing).await? else { return Ok(()) };
+    Ok(client(config, &base)?.with_token(token)?.revoke_token().await?)
+}
+
+/// One that was taken before lets rcfed in by its token, or has to be asked for another; whatever else is wrong with it is
+/// told by the step that meets it.
+async fn again(
+    host: &Host,
+    config: &Config,
+    existing: &Existing,
+    docker: Option<&Docker>,
+    codes: &Codes,
+) -> Result<Option<Secret>> {
+    let Some(base) = address(docker, existing).await? else { return Ok(None) };
+    let client = client(config, &base)?;
+    if client.info().await.is_err() || with_token(host, &client).await?.is_some() {
+        return Ok(None);
+    }
+    enter(host, config, client, codes, None).await
+}
+
+fn client(config: &Config, base: &str) -> Result<Client> {
+    let url = Url::parse(base).map_err(|error| Error::new(format!("`{base}`: {error}"), "run `docker ps`"))?;
+    let authorities = config.federation.ca.as_ref().map(|ca| ca.pem.as_str());
+    Ok(Client::new(url, authorities)?)
+}
+
+/// The same with the token of an earlier run, if that is still good.
+async fn with_token(host: &Host, client: &Client) -> Result<Option<Client>> {
+    let Some(token) = SecretStore::new(host).get(SecretName::PersonalAccessToken)? else { return Ok(None) };
+    let client = client.clone().with_token(&token)?;
+    Ok(client.token_valid().await.unwrap_or(false).then_some(client))
+}
+
+/// Logs in, looks if there is something to be `found`, and takes a token if a code was needed.
+async fn enter(
+    host: &Host,
+    config: &Config,
+    mut client: Client,
+    codes: &Codes,
+    found: Option<&mut Found>,
+) -> Result<Option<Secret>> {
+    let mut entrance = Entrance::new(config.admin.username.as_str(), codes);
+    let factor = entrance.log_in(&mut client, &password(host, config)?).await?;
+    let done = async {
+        if let Some(found) = found {
+            look(&client, config, found).await?;
+        }
+        match factor {
+            Some(factor) => entrance.token(&client, factor).await.map(Some),
+            None => Ok(None),
+        }
+    }
+    .await;
+    // The session of this look ends with it.
+    let _ = client.logout().await;
+    done
+}
+
+async fn look(client: &Client, config: &Config, found: &mut Found) -> Result<()> {
+    let user = || config.admin.username.to_string();
+    read(client, found).await.map_err(|source| AdoptError::Read { user: user(), source })?;
+    Ok(judge::judge(config, found)?)
 }
 
 /// `http://address:port` or `https://name` of Rocket.Chat itself as this machine reaches it; `None` while its container does not run.
@@ -68,30 +157,6 @@ pub async fn address(docker: Option<&Docker>, existing: &Existing) -> Result<Opt
         }
         (Existing::Container(_), None) => Ok(None),
     }
-}
-
-async fn look(host: &Host, config: &Config, existing: &Existing, docker: Option<&Docker>) -> Result<Found> {
-    let mut found = Found::default();
-    if let (Existing::Container(name), Some(docker)) = (existing, docker) {
-        let container = docker.foreign(name).await?;
-        found.forced = reachable(name, container.as_ref())?;
-    }
-    let Some(base) = address(docker, existing).await? else {
-        return Err(AdoptError::Stopped { name: existing.name().into() }.into());
-    };
-    let url = Url::parse(&base).map_err(|error| Error::new(format!("`{base}`: {error}"), "run `docker ps`"))?;
-    let authorities = config.federation.ca.as_ref().map(|ca| ca.pem.as_str());
-    let mut client = Client::new(url, authorities)?;
-    let silent = |source: RestError| AdoptError::Silent { at: base.clone(), source };
-    client.info().await.map_err(silent)?;
-    let password = password(host, config)?;
-    let user = config.admin.username.as_str();
-    client.login(user, &password).await.map_err(|source| AdoptError::Login { user: user.into(), source })?;
-    let read = read(&client, &mut found).await;
-    // The session of this look ends with it.
-    let _ = client.logout().await;
-    read.map_err(|source| AdoptError::Read { user: user.into(), source })?;
-    Ok(found)
 }
 
 async fn read(client: &Client, found: &mut Found) -> Result<(), RestError> {

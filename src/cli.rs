@@ -27,12 +27,14 @@ use clap::{Args, Parser, Subcommand};
 
 pub use metadata::Metadata;
 
+use crate::adopt::Codes;
 use crate::answers::Answers;
 use crate::config::{Config, Mode};
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::layout;
 use crate::machine::{self, Machine};
+use crate::secrets::Secret;
 use crate::ui::{Ui, Verbosity};
 
 /// From a bare server to a federated Rocket.Chat with one command.
@@ -134,6 +136,22 @@ pub struct Context {
     pub ui: Ui,
     /// Whether somebody can be asked.
     pub input: Input,
+}
+
+/// The code of an administrator with a second factor.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub struct CodeArgs {
+    /// Code of the authenticator app, if the administrator of a Rocket.Chat that runs already has one; valid for 30 seconds
+    #[arg(long, value_name = "CODE", env = "RCFED_TWO_FACTOR_CODE", hide_env_values = true)]
+    pub two_factor_code: Option<String>,
+}
+
+impl CodeArgs {
+    /// Where codes come from.
+    pub fn codes(&self, terminal: bool) -> Codes {
+        let given = self.two_factor_code.as_deref().map(str::trim).filter(|code| !code.is_empty());
+        Codes { given: given.map(Secret::new), terminal }
+    }
 }
 
 /// Whether somebody can be asked.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::adopt;
+use crate::adopt::{self, Codes};
 use crate::apply::{self, Outcome};
 use crate::change::{self, Look};
 use crate::config::Config;
@@ -19,13 +19,14 @@ use crate::machine::{self, Machine};
 use crate::preflight;
 use crate::receipt::{self, Receipt};
 use crate::relay_image;
+use crate::secrets::Secret;
 use crate::step::{self, Step};
 use crate::summary::{self, Password};
 use crate::tokens;
 use crate::ui::Ui;
 
 /// How a run treats the machine and the person.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Manner {
     /// Docker may be installed.
     pub may_install: bool,
@@ -33,8 +34,12 @@ pub struct Manner {
     pub terminal: bool,
     /// Both sides of the bridge get new tokens.
     pub rotate: bool,
-    /// Machine and DNS were looked at already.
+    /// Machine, DNS and a Rocket.Chat that runs already were looked at.
     pub looked: bool,
+    /// What that look took from Rocket.Chat: a token.
+    pub access: Option<Secret>,
+    /// Codes for an administrator with a second factor.
+    pub codes: Codes,
 }
 
 /// Makes the machine match `config`, and says how it went.
@@ -53,7 +58,10 @@ pub async fn deploy(host: Host, config: Config, ui: &Ui, manner: Manner, command
         // Before anything is written.
         Docker::new(&host.docker)?.engine().await?;
     }
-    adopt::allowed(&host, &config).await?;
+    let access = match manner.looked {
+        true => manner.access.clone(),
+        false => adopt::allowed(&host, &config, &manner.codes).await?,
+    };
     if !manner.looked && fs::access(&host.path(layout::RECEIPT))?.is_none() {
         // A configuration that was put here by other means than `init`.
         let found = preflight::inspect(Path::new("/"), &host, &config, ui).await;
@@ -69,7 +77,7 @@ pub async fn deploy(host: Host, config: Config, ui: &Ui, manner: Manner, command
         apt::install_docker(ui, &receipt).await?;
     }
     let sizes = machine::sizes();
-    let mut machine = Machine::new(host, config, &sizes, ui.clone())?;
+    let mut machine = Machine { access, ..Machine::new(host, config, &sizes, ui.clone())? };
     machine.connect().await?;
     if manner.rotate {
         tokens::decide(&machine, &receipt).await?;
@@ -77,7 +85,8 @@ pub async fn deploy(host: Host, config: Config, ui: &Ui, manner: Manner, command
     let rotation = tokens::go_on(&machine.host)?;
     if rotation.is_some() {
         // Whoever reads the new tokens has another hash now.
-        machine = Machine::new(machine.host, machine.config, &sizes, ui.clone())?;
+        let access = machine.access;
+        machine = Machine { access, ..Machine::new(machine.host, machine.config, &sizes, ui.clone())? };
         machine.connect().await?;
     }
     let steps = step::steps(&machine.config, &machine.topology);

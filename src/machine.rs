@@ -15,7 +15,7 @@ use crate::host::secrets::SecretStore;
 use crate::host::{Host, docker, facts, net};
 use crate::layout;
 use crate::matrix::Eyes;
-use crate::secrets::SecretName;
+use crate::secrets::{Secret, SecretName};
 use crate::sizes::Sizes;
 use crate::topology::{self, ImageSource, Origin, Topology};
 use crate::ui::Ui;
@@ -23,6 +23,8 @@ use crate::ui::Ui;
 /// What is wanted, and the doors to change it.
 #[derive(Clone)]
 pub struct Machine {
+    /// A token of Rocket.Chat that was taken before anything was touched, and is written nowhere yet.
+    pub access: Option<Secret>,
     /// The configuration.
     pub config: Config,
     /// The engine.
@@ -47,7 +49,7 @@ impl Machine {
         }
         let topology = topology::topology(&config, sizes, &versions)?;
         let docker = Docker::new(&host.docker)?;
-        Ok(Self { config, docker, host, secrets, topology, ui })
+        Ok(Self { access: None, config, docker, host, secrets, topology, ui })
     }
 
     /// The path on this machine of a path as in production.

@@ -40,9 +40,24 @@ pub struct Client {
 struct Auth {
     user_id: String,
     token: Secret,
-    /// Proves the password once more where Rocket.Chat asks for a second factor; a token made with
-    /// `bypassTwoFactor` needs none.
-    code: Option<Secret>,
+    /// What is sent where Rocket.Chat asks for a second factor; a token made with `bypassTwoFactor` needs none.
+    factor: Option<Factor>,
+}
+
+/// A second factor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Factor {
+    /// Rocket.Chat's word for it: `totp`, `email` or `password`.
+    pub method: String,
+    /// The code.
+    pub code: Secret,
+}
+
+impl Factor {
+    /// That of somebody who has none: the password once more.
+    pub fn password(password: &Secret) -> Self {
+        Self { method: "password".into(), code: transport::password_code(password) }
+    }
 }
 
 /// What Rocket.Chat says of itself.
@@ -62,19 +77,22 @@ impl Client {
     /// The same client with a token as [`Client::personal_access_token`] gave it: `userId:token`.
     pub fn with_token(self, stored: &Secret) -> Result<Self, RestError> {
         let (user_id, token) = stored.expose().trim().split_once(':').ok_or(RestError::TokenForm)?;
-        let auth = Auth { user_id: user_id.into(), token: Secret::new(token), code: None };
+        let auth = Auth { user_id: user_id.into(), token: Secret::new(token), factor: None };
         Ok(Self { auth: Some(auth), ..self })
     }
 
-    /// Logs in for the length of this run.
-    pub async fn login(&mut self, user: &str, password: &Secret) -> Result<(), RestError> {
-        let body = json!({ "user": user, "password": password.expose() });
+    /// Logs in for the length of this run, with a code if Rocket.Chat asked for one.
+    pub async fn login(&mut self, user: &str, password: &Secret, factor: Option<&Factor>) -> Result<(), RestError> {
+        let mut body = json!({ "user": user, "password": password.expose() });
+        if let Some(factor) = factor {
+            body["code"] = factor.code.expose().into();
+        }
         let answer = self.call(Call::post("log in", "login").body(body).secret()).await?;
         let data = answer.get("data").unwrap_or(&Value::Null);
         self.auth = Some(Auth {
             user_id: field(data, "log in", "userId")?.into(),
             token: Secret::new(field(data, "log in", "authToken")?),
-            code: Some(transport::password_code(password)),
+            factor: Some(factor.cloned().unwrap_or_else(|| Factor::password(password))),
         });
         Ok(())
     }

@@ -1,13 +1,13 @@
 //! The whole way in a real terminal: a person types the answers, sees the plan, and gets a running server.
 
+#[path = "support/screen.rs"]
+mod screen;
 mod support;
 #[allow(dead_code)]
 #[path = "support/surroundings.rs"]
 mod surroundings;
 
-use std::process::Command;
-use std::time::{Duration, Instant};
-
+use screen::Screen;
 use support::Bed;
 use surroundings::Untouched;
 
@@ -24,7 +24,7 @@ fn typed_answers_become_a_running_server_with_synapse() {
 
 fn typed(profile: &str, choose: &[&str]) {
     let Some(bed) = Bed::up() else { return };
-    let screen = Screen::open(&bed, "init");
+    let screen = Screen::open(&answers(&bed), "init");
     for (question, keys) in [
         ("Federated domain ›", &["fed.test", "Enter"][..]),
         ("Chat domain (chat.fed.test) ›", &["Enter"]),
@@ -62,7 +62,7 @@ fn a_purge_that_is_not_confirmed_touches_nothing(bed: &Bed) {
         (&["C-c"], "exit 130", "Nothing has been removed yet."),
         (&["fed.te", "C-c"], "exit 130", "Nothing has been removed yet."),
     ] {
-        let screen = Screen::open(bed, "uninstall --purge");
+        let screen = Screen::open(&[], "uninstall --purge");
         let plan = screen.wait_for(QUESTION, 30);
         assert!(plan.contains("All messages, files, accounts and keys go for ever."), "{plan}");
         screen.press(keys);
@@ -71,7 +71,7 @@ fn a_purge_that_is_not_confirmed_touches_nothing(bed: &Bed) {
         drop(screen);
         before.still(bed);
     }
-    let screen = Screen::open(bed, "uninstall --purge");
+    let screen = Screen::open(&[], "uninstall --purge");
     screen.wait_for(QUESTION, 30);
     screen.press(&["fed.test", "Enter"]);
     let end = screen.wait_for("exit 0", 120);
@@ -79,60 +79,12 @@ fn a_purge_that_is_not_confirmed_touches_nothing(bed: &Bed) {
     assert!(!bed.root().join("var/lib/rcfed").exists());
 }
 
-/// A terminal of its own, 130 columns wide.
-struct Screen {
-    socket: String,
-}
-
-impl Screen {
-    fn open(bed: &Bed, words: &str) -> Self {
-        let screen = Self { socket: format!("rcfed-{}", std::process::id()) };
-        let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bed/bed");
-        let variables = [
-            ("RCFED_ACME_DIRECTORY", bed.value("ACME_DIRECTORY")),
-            ("RCFED_ACME_STAGING_DIRECTORY", bed.value("ACME_STAGING")),
-            ("RCFED_ACME_CA", bed.value("ACME_CA")),
-            ("RCFED_ROCKETCHAT_FEDERATION_TESTER", bed.value("FEDERATION_TESTER_HOST")),
-        ];
-        let variables: Vec<String> = variables.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let program = env!("CARGO_BIN_EXE_rcfed");
-        let command =
-            format!("env {} {} run {program} {words}; echo exit $?; sleep 60", variables.join(" "), script.display());
-        screen.tmux(&["new-session", "-d", "-x", "130", "-y", "60", &command]);
-        screen
-    }
-
-    fn press(&self, keys: &[&str]) {
-        let mut words = vec!["send-keys"];
-        words.extend(keys);
-        self.tmux(&words);
-    }
-
-    /// The screen, as soon as it shows `text`.
-    fn wait_for(&self, text: &str, seconds: u64) -> String {
-        let end = Instant::now() + Duration::from_secs(seconds);
-        loop {
-            // With what has scrolled away.
-            let screen = self.tmux(&["capture-pane", "-p", "-S", "-200"]);
-            if screen.contains(text) {
-                return screen;
-            }
-            assert!(Instant::now() < end, "no `{text}` within {seconds} s:\n{screen}");
-            assert!(!screen.contains("exit 1"), "it failed:\n{screen}");
-            std::thread::sleep(Duration::from_millis(150));
-        }
-    }
-
-    fn tmux(&self, words: &[&str]) -> String {
-        let output =
-            Command::new("tmux").args(["-L", &self.socket, "-f", "/dev/null"]).args(words).output().expect("tmux");
-        assert!(output.status.success(), "tmux {words:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    }
-}
-
-impl Drop for Screen {
-    fn drop(&mut self) {
-        let _ = Command::new("tmux").args(["-L", &self.socket, "kill-server"]).output();
-    }
+/// What is not asked, since the bed has its own.
+fn answers(bed: &Bed) -> [(&'static str, String); 4] {
+    [
+        ("RCFED_ACME_DIRECTORY", bed.value("ACME_DIRECTORY")),
+        ("RCFED_ACME_STAGING_DIRECTORY", bed.value("ACME_STAGING")),
+        ("RCFED_ACME_CA", bed.value("ACME_CA")),
+        ("RCFED_ROCKETCHAT_FEDERATION_TESTER", bed.value("FEDERATION_TESTER_HOST")),
+    ]
 }

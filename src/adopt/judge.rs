@@ -227,11 +227,18 @@ impl Explain for AdoptError {
             }
             Self::Silent { source: source @ RestError::Certificate { .. }, .. } => source.hint()?,
             Self::Silent { .. } => "see what it says with `docker logs`, and give it time to start".into(),
-            Self::Login { source: RestError::TotpRequired { .. }, .. } => {
-                "switch off two-factor authentication for this administrator while rcfed takes its token \
-                 (Account > Security), or name another administrator with `username` below `[admin]`"
+            Self::Login { source: RestError::TotpRequired { method, .. }, .. } if method == "email" => {
+                "run the same command in a terminal: it asks for the code that Rocket.Chat sends by e-mail, one to log in and \
+                 one to take rcfed's token. Or name another administrator with `username` below `[admin]`"
                     .into()
             }
+            Self::Login { source: RestError::TotpRequired { .. }, .. } => {
+                "give the code of the authenticator app with `--two-factor-code` or in RCFED_TWO_FACTOR_CODE, at once, for it \
+                 is valid for about 30 seconds; in a terminal it is asked for. Or name another administrator with \
+                 `username` below `[admin]`"
+                    .into()
+            }
+            Self::Login { source: source @ RestError::WrongCode { .. }, .. } => source.hint()?,
             Self::Login { .. } => {
                 "check `username` and the file `password_file` below `[admin]`: an administrator of that \
                  Rocket.Chat, with the password as it is now"
@@ -364,7 +371,14 @@ mod tests {
         ];
         let mut told: Vec<AdoptError> = cases.iter().map(|found| judge(&config(""), found).unwrap_err()).collect();
         let unauthorized = || RestError::Unauthorized { what: "log in" };
-        let totp = RestError::TotpRequired { what: "log in", method: "totp".into() };
+        let asked = |method: &str| AdoptError::Login {
+            user: "ada".into(),
+            source: RestError::TotpRequired { what: "log in", method: method.into(), sent: true },
+        };
+        let wrong = |method: &str| AdoptError::Login {
+            user: "ada".into(),
+            source: RestError::WrongCode { what: "log in", method: method.into() },
+        };
         told.extend([
             AdoptError::Gone { name: "rocketchat".into() },
             AdoptError::Stopped { name: "rocketchat".into() },
@@ -372,7 +386,10 @@ mod tests {
             AdoptError::Port { name: "rocketchat".into(), port: "8080".into() },
             AdoptError::Silent { at: "http://10.0.0.5:3000".into(), source: unauthorized() },
             AdoptError::Login { user: "ada".into(), source: unauthorized() },
-            AdoptError::Login { user: "ada".into(), source: totp },
+            asked("totp"),
+            asked("email"),
+            wrong("totp"),
+            wrong("email"),
             AdoptError::Silent {
                 at: "https://chat.example.org".into(),
                 source: RestError::Certificate {

@@ -18,6 +18,7 @@ pub const NOT_ANSWERS: &[&str] = &[
     "RCFED_PUBLIC_RESOLVERS",
     "RCFED_ROOT",
     "RCFED_TEST_",
+    "RCFED_TWO_FACTOR_CODE",
     "RCFED_VERSION",
 ];
 

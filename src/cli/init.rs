@@ -14,7 +14,7 @@ use clap::Args;
 pub use summary::summary;
 pub use wizard::{Lookup, Lookups};
 
-use super::Context;
+use super::{CodeArgs, Context};
 use crate::adopt;
 use crate::answers::{AnswerFlags, Answers, Key, Source, Value};
 use crate::apex;
@@ -68,6 +68,9 @@ pub struct InitArgs {
     /// Ask for the real certificate at once, without rehearsing at the staging authority
     #[arg(long)]
     pub no_rehearsal: bool,
+    /// For a Rocket.Chat that runs already.
+    #[command(flatten)]
+    pub codes: CodeArgs,
     /// One flag for each answer.
     #[command(flatten)]
     pub flags: AnswerFlags,
@@ -89,14 +92,29 @@ impl InitArgs {
         need_root("init")?;
         let wait = self.wait_for_dns.map(|minutes| Duration::from_secs(minutes * 60));
         let apex = self.wait_for_apex.map(|minutes| Duration::from_secs(minutes * 60));
+        let given = self.codes.clone();
         let lookups = |given: &Answers| Lookups::real(&context.host, given);
         let gathered = self.gather(&context, lookups).await?;
         relay_image::possible(gathered.config.profile)?;
-        let manner = Manner { may_install: true, terminal: context.input.can_ask(), rotate: false, looked: true };
         prompt::unless_interrupted(async { Ok(deployment::refuse_orphans(&context.host).await?) }).await?;
-        prompt::unless_interrupted(adopt::allowed(&context.host, &gathered.config)).await?;
-        let gathered = Gathered { config: check::check(&context, gathered.config, wait).await?, ..gathered };
-        prompt::unless_interrupted(unobstructed(&context.host, &gathered.config, &context.ui)).await?;
+        let (terminal, before) = (context.input.can_ask(), gathered.config.clone());
+        let codes = given.codes(terminal);
+        let access = prompt::unless_interrupted(adopt::allowed(&context.host, &before, &codes)).await?;
+        let checked = async {
+            let config = check::check(&context, gathered.config, wait).await?;
+            prompt::unless_interrupted(unobstructed(&context.host, &config, &context.ui)).await?;
+            Ok(config)
+        };
+        let gathered = match (checked.await, &access) {
+            (Ok(config), _) => Gathered { config, ..gathered },
+            (Err(error), Some(token)) => {
+                // Nothing comes of it, so nothing stays of it there either.
+                let _ = adopt::give_back(&context.host, &before, token).await;
+                return Err(error);
+            }
+            (Err(error), None) => return Err(error),
+        };
+        let manner = Manner { may_install: true, terminal, looked: true, access, codes, ..Manner::default() };
         {
             // Not under the feet of a run that is at work with the old configuration.
             let (_lock, receipt) = begin(&context.host, "init")?;
@@ -105,7 +123,7 @@ impl InitArgs {
         }
         let config = gathered.config;
         let waits = apex.filter(|_| config.names.apex == Apex::Elsewhere);
-        deploy(context.host.clone(), config.clone(), &context.ui, manner, "init").await?;
+        deploy(context.host.clone(), config.clone(), &context.ui, manner.clone(), "init").await?;
         let Some(at_most) = waits else { return Ok(()) };
         let machine = Machine::new(context.host.clone(), config.clone(), &machine::sizes(), context.ui.clone())?;
         if Verdict::load(&machine)?.is_some_and(|verdict| verdict.federation == "valid") {

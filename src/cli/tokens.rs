@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::{Context, load};
+use crate::adopt::Codes;
 use crate::config::Mode;
 use crate::deploy::{Manner, deploy};
 use crate::error::{Error, Result};
@@ -56,7 +57,9 @@ impl RotateArgs {
                 return Err(not_confirmed());
             }
         }
-        let manner = Manner { terminal: context.input.can_ask(), rotate: true, ..Manner::default() };
+        let terminal = context.input.can_ask();
+        let codes = Codes { given: None, terminal };
+        let manner = Manner { terminal, rotate: true, codes, ..Manner::default() };
         deploy(context.host, config, &context.ui, manner, "tokens rotate").await?;
         Ok(())
     }

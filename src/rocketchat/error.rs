@@ -56,12 +56,22 @@ pub enum RestError {
         what: &'static str,
         /// `email`, `totp` or `password`.
         method: String,
+        /// Whether an e-mail with a code was just sent.
+        sent: bool,
     },
     /// A wrong password, or a token that was revoked.
     #[error("Rocket.Chat did not accept the credentials to {what}")]
     Unauthorized {
         /// What was asked for.
         what: &'static str,
+    },
+    /// A second factor that is wrong, or not valid any more.
+    #[error("Rocket.Chat did not accept the code of the second factor ({method}) to {what}")]
+    WrongCode {
+        /// What was asked for.
+        what: &'static str,
+        /// `email` or `totp`.
+        method: String,
     },
     /// Something else than the documented answer.
     #[error("Rocket.Chat answered {status} when asked to {what}: {start}")]
@@ -123,6 +133,14 @@ impl Explain for RestError {
             Self::TotpRequired { .. } => {
                 "switch off two-factor authentication for the administrator while rcfed takes its \
                  token (Account > Security), then run `sudo rcfed apply`"
+                    .into()
+            }
+            Self::WrongCode { method, .. } if method == "email" => {
+                "each code counts once, and for some minutes: run the same command again with that of the newest e-mail".into()
+            }
+            Self::WrongCode { .. } => {
+                "a code is valid for about 30 seconds, and the clocks of Rocket.Chat and of the authenticator app have to \
+                 be right: run the same command again with the next code"
                     .into()
             }
             Self::Unreachable { source, .. } if source.is_timeout() => {

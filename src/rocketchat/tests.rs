@@ -130,9 +130,9 @@ async fn the_way_from_a_password_to_a_stored_token() {
     assert_eq!(client.info().await.unwrap().version, "7.10");
     client.health().await.unwrap();
     let password = Secret::new(PASSWORD);
-    client.login("ada", &password).await.unwrap();
+    client.login("ada", &password, None).await.unwrap();
     client.set_setting("A", 5).await.unwrap();
-    let stored = client.personal_access_token(&password).await.unwrap();
+    let stored = client.personal_access_token(&Factor::password(&password)).await.unwrap();
     assert_eq!(stored.expose(), "uid1:pat");
     let again = client.with_token(&stored).unwrap();
     assert!(again.token_valid().await.unwrap());
@@ -249,13 +249,16 @@ async fn every_error_has_its_sentence_and_hint() {
         writeln!(table, "{}", told(client.setting("A").await.unwrap_err())).unwrap();
     }
     let (mut stranger, _) = Standin::start(|_, _, _| None).await;
-    writeln!(table, "{}", told(stranger.login("ada", &Secret::new("wrong")).await.unwrap_err())).unwrap();
+    writeln!(table, "{}", told(stranger.login("ada", &Secret::new("wrong"), None).await.unwrap_err())).unwrap();
     let refused = stranger.with_token(&Secret::new("no colon")).err().unwrap();
     writeln!(table, "{}", told(refused)).unwrap();
 
     let (what, reason) = ("read a setting", "not so".to_owned());
     writeln!(table, "{}", told(RestError::Refused { what, kind: "error-invalid".into(), reason })).unwrap();
-    writeln!(table, "{}", told(RestError::TotpRequired { what, method: "password".into() })).unwrap();
+    writeln!(table, "{}", told(RestError::TotpRequired { what, method: "password".into(), sent: false })).unwrap();
+    for method in ["totp", "email"] {
+        writeln!(table, "{}", told(RestError::WrongCode { what, method: method.into() })).unwrap();
+    }
     writeln!(table, "{}", told(RestError::Client("no TLS".into()))).unwrap();
 
     let unknown_setting: Script = |_, path, _| path.contains("/settings/").then(|| (400, json!({ "success": false })));

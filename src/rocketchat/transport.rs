@@ -7,7 +7,7 @@ use reqwest::{Method, Response, StatusCode};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{Client, RestError, Url};
+use super::{Client, Factor, RestError, Url};
 use crate::host::tls;
 use crate::secrets::Secret;
 
@@ -19,7 +19,7 @@ pub(super) struct Call {
     query: Vec<(&'static str, String)>,
     body: Option<Value>,
     second_factor: bool,
-    code: Option<Secret>,
+    factor: Option<Factor>,
     secret: bool,
     limit: Duration,
 }
@@ -34,7 +34,7 @@ impl Call {
             query: Vec::new(),
             body: None,
             second_factor: false,
-            code: None,
+            factor: None,
             secret: false,
             limit: REQUEST_LIMIT,
         }
@@ -64,9 +64,9 @@ impl Call {
         Self { second_factor: true, ..self }
     }
 
-    /// As [`Call::second_factor`], with this code.
-    pub(super) fn code(self, code: Secret) -> Self {
-        Self { second_factor: true, code: Some(code), ..self }
+    /// As [`Call::second_factor`], with this one.
+    pub(super) fn factor(self, factor: Factor) -> Self {
+        Self { second_factor: true, factor: Some(factor), ..self }
     }
 
     /// A good answer holds a secret: no part of it may reach an error.
@@ -117,9 +117,9 @@ impl Client {
         let mut request = self.http.request(call.method, url).timeout(call.limit);
         if let Some(auth) = &self.auth {
             request = request.header("X-Auth-Token", auth.token.expose()).header("X-User-Id", &auth.user_id);
-            let code = call.code.as_ref().or(auth.code.as_ref());
-            if let (true, Some(code)) = (call.second_factor, code) {
-                request = request.header("x-2fa-code", code.expose()).header("x-2fa-method", "password");
+            let factor = call.factor.as_ref().or(auth.factor.as_ref());
+            if let (true, Some(factor)) = (call.second_factor, factor) {
+                request = request.header("x-2fa-code", factor.code.expose()).header("x-2fa-method", &factor.method);
             }
         }
         if let Some(body) = &call.body {
@@ -217,7 +217,13 @@ fn refusal(what: &'static str, status: StatusCode, json: Option<&Value>, body: &
     if kind.starts_with("totp-") {
         let details = json.and_then(|json| json.get("details"));
         let method = details.and_then(|details| details.get("method")).and_then(Value::as_str).unwrap_or("unknown");
-        return RestError::TotpRequired { what, method: method.into() };
+        let of = |name: &str| details.and_then(|details| details.get(name));
+        return match kind == "totp-required" || method == "password" {
+            true => {
+                RestError::TotpRequired { what, method: method.into(), sent: of("codeGenerated") == Some(&true.into()) }
+            }
+            false => RestError::WrongCode { what, method: method.into() },
+        };
     }
     match status {
         StatusCode::UNAUTHORIZED => RestError::Unauthorized { what },

@@ -3,20 +3,20 @@
 use serde_json::{Value, json};
 
 use super::asks;
-use super::transport::{Call, field, password_code};
-use super::{Client, RestError};
+use super::transport::{Call, field};
+use super::{Client, Factor, RestError};
 use crate::secrets::Secret;
 
 impl Client {
     /// A token for later runs, revocable in the administrator's account: `userId:token`, for [`Client::with_token`].
     ///
     /// Needs [`Client::login`]. A token of the same name from an earlier run stops working.
-    pub async fn personal_access_token(&self, password: &Secret) -> Result<Secret, RestError> {
+    pub async fn personal_access_token(&self, factor: &Factor) -> Result<Secret, RestError> {
         let what = "make an access token";
         let auth = self.auth.as_ref().ok_or(RestError::Unauthorized { what })?;
         let ask = |path: &str| {
             let body = json!({ "tokenName": TOKEN_NAME, "bypassTwoFactor": true });
-            self.call(Call::post(what, path).body(body).code(password_code(password)).secret())
+            self.call(Call::post(what, path).body(body).factor(factor.clone()).secret())
         };
         let answer = match ask("users.generatePersonalAccessToken").await {
             Err(RestError::Refused { kind, .. }) if kind == "error-token-already-exists" => {
@@ -25,6 +25,12 @@ impl Client {
             answer => answer?,
         };
         Ok(Secret::new(format!("{}:{}", auth.user_id, field(&answer, what, "token")?)))
+    }
+
+    /// Has a code sent to the verified e-mail addresses of `user`.
+    pub async fn send_email_code(&self, user: &str) -> Result<(), RestError> {
+        let body = json!({ "emailOrUsername": user });
+        self.call(Call::post("send a code by e-mail", "users.2fa.sendEmailCode").body(body)).await.map(drop)
     }
 
     /// Gives back the token that this client was made with.

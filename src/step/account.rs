@@ -9,7 +9,7 @@ use super::words;
 use crate::config::Service;
 use crate::error::Result;
 use crate::machine::Machine;
-use crate::rocketchat::{Client, Url};
+use crate::rocketchat::{Client, Factor, Url};
 use crate::secrets::SecretName;
 
 pub(super) async fn inspect(machine: &Machine) -> Result<State> {
@@ -22,17 +22,21 @@ pub(super) async fn inspect(machine: &Machine) -> Result<State> {
 }
 
 pub(super) async fn apply(machine: &Machine) -> Result<String> {
+    if let Some(token) = &machine.access {
+        machine.secrets.put(SecretName::PersonalAccessToken, token)?;
+        return Ok(format!("`{}`", machine.config.admin.username));
+    }
     let Some(password) = machine.secrets.get(SecretName::AdminPassword)? else {
         return Err(StepError::NoPassword.into());
     };
     let username = &machine.config.admin.username;
     let mut client = client(machine).await?;
-    client.login(username.as_str(), &password).await.map_err(|error| StepError::Login {
+    client.login(username.as_str(), &password, None).await.map_err(|error| StepError::Login {
         username: username.to_string(),
         error: error.to_string(),
         existing: machine.config.rocketchat.existing.is_some(),
     })?;
-    let token = client.personal_access_token(&password).await?;
+    let token = client.personal_access_token(&Factor::password(&password)).await?;
     machine.secrets.put(SecretName::PersonalAccessToken, &token)?;
     Ok(format!("`{username}`"))
 }

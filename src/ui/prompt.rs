@@ -18,7 +18,7 @@ use crate::error::{Explain, Result};
 pub async fn ask<T: Send + 'static>(questions: impl FnOnce(&Prompt) -> Result<T> + Send + 'static) -> Result<T> {
     // Before the first question: from here on Ctrl-C arrives as a message and does not kill.
     let mut interrupt = signal(SignalKind::interrupt()).map_err(PromptError::Terminal)?;
-    let terminal = Terminal::remember();
+    let mut terminal = Terminal::remember();
     let task = tokio::task::spawn_blocking(move || questions(&Prompt::new()));
     let outcome = tokio::select! {
         biased;
@@ -130,23 +130,35 @@ impl Explain for PromptError {
     }
 }
 
-/// The terminal's state before the first question.
-struct Terminal(Option<Termios>);
+/// The terminal's state before the first question; back again too if nobody waits for the answer any more.
+struct Terminal {
+    state: Option<Termios>,
+    restored: bool,
+}
 
 impl Terminal {
     fn remember() -> Self {
-        Self(tcgetattr(io::stdin()).ok())
+        Self { state: tcgetattr(io::stdin()).ok(), restored: false }
     }
 
-    fn restore(self, cut_short: bool) {
-        if let Some(state) = self.0 {
-            let _ = tcsetattr(io::stdin(), OptionalActions::Now, &state);
+    fn restore(&mut self, cut_short: bool) {
+        self.restored = true;
+        if let Some(state) = &self.state {
+            let _ = tcsetattr(io::stdin(), OptionalActions::Now, state);
         }
         let terminal = Term::stderr();
         let _ = terminal.show_cursor();
         if cut_short {
             // The cursor stands behind a question.
             let _ = terminal.write_line("");
+        }
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        if !self.restored {
+            self.restore(true);
         }
     }
 }

@@ -1,10 +1,13 @@
 //! A Rocket.Chat that somebody else runs, started as they would: rcfed takes it as it is, and gives it back as it was.
 
+mod codes;
 #[allow(dead_code)]
 #[path = "../support/front.rs"]
 mod front;
 mod guide;
 mod open;
+#[path = "../support/screen.rs"]
+mod screen;
 #[path = "../support/site.rs"]
 mod site;
 #[path = "../support/mod.rs"]

@@ -23,6 +23,8 @@ try { print(EJSON.stringify(db.getSiblingDB("admin").runCommand({"replSetInitiat
 pub struct Theirs<'a> {
     bed: &'a Bed,
     second: bool,
+    /// Codes of an authenticator app.
+    totp: bool,
     login: RefCell<Vec<String>>,
 }
 
@@ -41,7 +43,8 @@ impl<'a> Theirs<'a> {
     }
 
     fn up(bed: &'a Bed, second: bool, env: &[&str]) -> Self {
-        let theirs = Self { bed, second, login: RefCell::default() };
+        let totp = env.iter().any(|pair| pair.starts_with("STANDIN_TOTP_SECRET="));
+        let theirs = Self { bed, second, totp, login: RefCell::default() };
         theirs.docker(&["network", "create", "chat_internal"]);
         let run = ["run", "-d", "--network", "chat_internal", "--label", PROJECT, "--name", "chat_mongo_1"];
         let mongo = ["--network-alias", "mongo", "mongo:7.0", "mongod", "--replSet", "rs0", "--bind_ip_all"];
@@ -77,7 +80,10 @@ impl<'a> Theirs<'a> {
         words.push(IMAGE);
         self.docker(&words);
         self.until("Rocket.Chat", || self.try_docker(&["logs", NAME]).stdout.contains("SERVER RUNNING"));
-        self.log_in();
+        // Whoever gets codes by e-mail is not looked at from here.
+        if !env.iter().any(|pair| pair.starts_with("STANDIN_EMAIL_CODES=")) {
+            self.log_in();
+        }
     }
 
     /// The same made anew, as `docker compose up --force-recreate` does.
@@ -106,6 +112,11 @@ impl<'a> Theirs<'a> {
         let text =
             self.docker(&["inspect", "-f", "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}", NAME]);
         text.split_whitespace().map(str::to_owned).collect()
+    }
+
+    /// What its container printed.
+    pub fn printed(&self) -> String {
+        self.docker(&["logs", NAME])
     }
 
     /// Personal access tokens of the administrator.
@@ -153,7 +164,11 @@ impl<'a> Theirs<'a> {
 
     fn log_in(&self) {
         self.login.borrow_mut().clear();
-        let answer = self.rest("POST", "login", &json!({ "user": "ada", "password": PASSWORD }));
+        let mut body = json!({ "user": "ada", "password": PASSWORD });
+        if self.totp {
+            body["code"] = crate::codes::code().into();
+        }
+        let answer = self.rest("POST", "login", &body);
         let of = |name: &str| answer["data"][name].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned();
         // printf 'their-own-password' | sha256sum
         let code = sha256(PASSWORD);

@@ -8,6 +8,8 @@
 //! - `STANDIN_BOOT_MS` (2000) and `STANDIN_MONGO_WAIT_MS` (15000): how long it boots, and waits for a primary.
 //! - `STANDIN_UPLOADS` (`/app/uploads`): the directory that must be writable beside `/tmp`.
 //! - `STANDIN_STRICT_2FA=0`: a second factor is remembered as the real one does, instead of asked for every time.
+//! - `STANDIN_TOTP_SECRET` (base32), `STANDIN_EMAIL_CODES`: the first administrator has an authenticator app, or gets codes
+//!   by e-mail (with `ADMIN_EMAIL` and `ADMIN_EMAIL_VERIFIED=true`), and standard output is the post.
 //! - `STANDIN_UPGRADE_LOSES_OVERWRITE=1`: the first boot of another version keeps stored values, whatever is overwritten.
 
 mod account;

@@ -172,6 +172,80 @@ fn from_the_first_login_to_a_stored_token() {
     assert!(!chat.process.printed.lock().unwrap().contains("admin-password"));
 }
 
+/// checkCodeForUser, TOTPCheck.ts, EmailCheck.ts and loginHandler.ts.
+#[test]
+fn codes_of_an_app_and_by_e_mail() {
+    let directory = tempfile::tempdir().unwrap();
+    let (directory, mongo) = (directory.path(), free_port());
+    let mongod = ready_mongod(directory, mongo);
+    let login = |chat: &Chat, code: Option<&str>| {
+        let mut body = json!({ "user": "ada", "password": "admin-password" });
+        if let Some(code) = code {
+            body["code"] = json!(code);
+        }
+        chat.post("login", body)
+    };
+    let enter = |chat: &mut Chat, answer: &Value| {
+        let text = |name: &str| answer["data"][name].as_str().unwrap().to_owned();
+        chat.auth = vec![("X-Auth-Token".into(), text("authToken")), ("X-User-Id".into(), text("userId"))];
+    };
+    let take = |chat: &Chat, code: &str, method: &str| {
+        let mut headers: Vec<_> = chat.auth.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        headers.extend([("x-2fa-code", code), ("x-2fa-method", method)]);
+        let body = json!({ "tokenName": "rcfed", "bypassTwoFactor": true });
+        request(chat.port, "POST", "/api/v1/users.generatePersonalAccessToken", &headers, Some(&body)).1
+    };
+
+    let mail = [("STANDIN_EMAIL_CODES", "1"), ("ADMIN_EMAIL_VERIFIED", "true")];
+    let mut chat = Chat::start(directory, mongo, &mail);
+    let sent = |chat: &Chat| -> Vec<String> {
+        let printed = chat.process.printed.lock().unwrap().clone();
+        printed.lines().filter_map(|line| Some(line.split_once("authentication code: ")?.1.to_owned())).collect()
+    };
+    let (status, asked) = login(&chat, None);
+    assert_eq!((status, &asked["error"], &asked["details"]["method"]), (401, &json!("totp-required"), &json!("email")));
+    assert_eq!(
+        (&asked["details"]["codeGenerated"], &login(&chat, None).1["details"]["codeGenerated"]),
+        (&json!(true), &json!(false))
+    );
+    assert_eq!(login(&chat, Some("12")).1["error"], "totp-invalid");
+    assert_eq!(chat.post("users.2fa.sendEmailCode", json!({})).0, 400);
+    assert_eq!(chat.post("users.2fa.sendEmailCode", json!({ "emailOrUsername": "nobody" })).0, 200);
+    chat.process.wait_for("authentication code");
+    let code = sent(&chat)[0].clone();
+    let (status, answer) = login(&chat, Some(&code));
+    assert_eq!(status, 200, "{answer}");
+    enter(&mut chat, &answer);
+    assert_eq!(take(&chat, &code, "email")["errorType"], "totp-invalid", "it counts once");
+    let again = sent(&chat);
+    assert!(again.len() == 2 && take(&chat, &again[1], "email")["token"].is_string());
+    drop((chat, mongod));
+
+    let directory = tempfile::tempdir().unwrap();
+    let (directory, mongo) = (directory.path(), free_port());
+    let _mongod = ready_mongod(directory, mongo);
+    let mut chat = Chat::start(directory, mongo, &[("STANDIN_TOTP_SECRET", "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ")]);
+    assert_eq!(login(&chat, None).1["details"]["method"], "totp");
+    assert_eq!(login(&chat, Some("12")).1["error"], "totp-invalid");
+    let app = "import base64, hmac, struct, sys, time\n\
+        tag = hmac.new(base64.b32decode(sys.argv[1]), struct.pack('>Q', int(time.time()) // 30 - int(sys.argv[2])), 'sha1').digest()\n\
+        at = tag[-1] & 15\nprint('%06d' % ((struct.unpack('>I', tag[at:at + 4])[0] & 0x7fffffff) % 1000000))";
+    let shown = |late: &str| {
+        let output =
+            Command::new("python3").args(["-c", app, "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", late]).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    };
+    assert_eq!(login(&chat, Some(&shown("5"))).1["error"], "totp-invalid", "an old one");
+    let code = shown("0");
+    let (status, answer) = login(&chat, Some(&code));
+    assert_eq!(status, 200, "{answer}");
+    enter(&mut chat, &answer);
+    // Whoever has an app is not asked for the password, and the password is no code.
+    assert_eq!(take(&chat, CODE, "password")["errorType"], "totp-invalid");
+    assert_eq!(take(&chat, &code, "email")["errorType"], "totp-invalid");
+    assert!(take(&chat, &code, "totp")["token"].is_string());
+}
+
 #[test]
 fn a_newer_bridge_reads_the_header_first() {
     let directory = tempfile::tempdir().unwrap();

@@ -6,7 +6,7 @@ use super::App;
 use super::api::Answer;
 use super::http::{Reply, Request};
 use super::password::{allowed, hashed_token, matches, sha256_hex, stored};
-use super::{now, users};
+use super::{now, second_factor, users};
 
 /// Since 7.0 every failure has the same words (pull request 32159).
 pub(super) fn login(app: &App, request: &Request) -> Answer {
@@ -27,6 +27,7 @@ pub(super) fn login(app: &App, request: &Request) -> Answer {
     if !matches(&user["services"]["password"], &digest) || user["active"] == false {
         return Err(refused());
     }
+    second_factor::at_log_in(app, request, &mut user)?;
     let token = users::add_token(&mut user, json!({ "when": now() }));
     app.store.put(users::COLLECTION, &user)?;
     let data = json!({ "userId": user["_id"], "authToken": token, "me": users::shown(&user) });

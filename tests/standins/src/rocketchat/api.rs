@@ -50,6 +50,7 @@ pub(super) async fn handle(app: Arc<App>, mut request: Request) -> Reply {
 async fn v1(app: &Arc<App>, request: &mut Request, name: &str) -> Answer {
     match (request.method.clone(), name) {
         (Method::POST, "login") => return account::login(app, request),
+        (Method::POST, "users.2fa.sendEmailCode") => return second_factor::send(app, request),
         (Method::GET, "settings.public") => {
             let public = app.settings.public();
             return Ok(json!({ "count": public.len(), "offset": 0, "total": public.len(), "settings": public }));

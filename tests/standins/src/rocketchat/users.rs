@@ -68,9 +68,16 @@ fn first_admin(environment: &Environment, password: &str, said: &mut Vec<String>
         None => "admin",
     };
     said.push(format!("Username: {username}"));
+    let mut services = json!({ "password": stored(password), "resume": { "loginTokens": [] } });
+    if let Some(secret) = environment.get("STANDIN_TOTP_SECRET") {
+        services["totp"] = json!({ "enabled": true, "secret": secret });
+    }
+    if environment.get("STANDIN_EMAIL_CODES").is_some() {
+        services["email2fa"] = json!({ "enabled": true });
+    }
     json!({
         "_id": random_id(17), "username": username, "name": name, "emails": emails, "roles": ["admin"], "type": "user",
-        "active": true, "createdAt": now(), "services": { "password": stored(password), "resume": { "loginTokens": [] } },
+        "active": true, "createdAt": now(), "services": services,
     })
 }
 
