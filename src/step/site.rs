@@ -18,6 +18,9 @@ use sha2::{Digest, Sha256};
 
 /// The first words of every file that rcfed puts there.
 const OURS: &str = "# Written by rcfed";
+/// nginx tells its old workers to go 100 ms after it started the new ones; until then they answer on port 80 too, and a
+/// proof for the certificate authority would be missing there.
+const OLD_WORKERS: Duration = Duration::from_millis(500);
 
 pub(super) fn things(machine: &Machine, phase: Phase) -> Result<Vec<Thing>> {
     let site = site(machine, phase)?;
@@ -63,6 +66,7 @@ pub(super) async fn apply(machine: &Machine, phase: Phase) -> Result<String> {
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+    tokio::time::sleep(OLD_WORKERS).await;
     Ok(String::new())
 }
 
