@@ -1,10 +1,16 @@
 //! A Rocket.Chat that somebody else runs, started as they would: rcfed takes it as it is, and gives it back as it was.
 
 mod codes;
+mod disk;
 #[allow(dead_code)]
 #[path = "../support/front.rs"]
 mod front;
+#[path = "../support/full.rs"]
+mod full;
 mod guide;
+#[allow(dead_code)]
+#[path = "../trouble/held.rs"]
+mod held;
 mod open;
 #[path = "../support/screen.rs"]
 mod screen;

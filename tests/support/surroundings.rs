@@ -36,7 +36,11 @@ pub struct Disk(pub PathBuf);
 
 impl Disk {
     pub fn of(bed: &Bed, size: &str) -> Self {
-        let path = PathBuf::from(bed.value("RCFED_STATE")).join("small-disk");
+        Self::over(bed, PathBuf::from(bed.value("RCFED_STATE")).join("small-disk"), size)
+    }
+
+    /// The same over a directory that may be there.
+    pub fn over(bed: &Bed, path: PathBuf, size: &str) -> Self {
         std::fs::create_dir_all(&path).unwrap();
         let disk = Self(path);
         bed.run(&["mount", "-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs", disk.0.to_str().unwrap()]);

@@ -1,11 +1,11 @@
 //! The disk is full at the very moment when rcfed writes a file, one kind of file after the other.
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::held::{Held, pid};
+use crate::full::Full;
+use crate::held::Held;
 use crate::sight::orders;
-use crate::support::{Bed, Run};
+use crate::support::Bed;
 use crate::surroundings::{Disk, sentence, tree, whole};
 use crate::variants::variant;
 use crate::{all, fresh};
@@ -13,10 +13,11 @@ use crate::{all, fresh};
 const ROCKETCHAT: &str = "registry.rocket.chat/rocketchat/rocket.chat";
 
 /// A point of `RCFED_FAULT` below the root, what the error names, and whether a short run has it.
-const WRITES: [(&str, &str, bool); 12] = [
+const WRITES: [(&str, &str, bool); 13] = [
     ("write:etc/rcfed/config.toml", "etc/rcfed/config.toml", false),
     ("write:var/lib/rcfed/receipt.jsonl*9", "var/lib/rcfed/receipt.jsonl", true),
     ("write:var/lib/rcfed/secrets/mongo_admin", "var/lib/rcfed/secrets/mongo_admin", true),
+    ("write:var/lib/rcfed/images.json", "var/lib/rcfed/images.json", false),
     ("write:var/lib/rcfed/services/homeserver/dendrite.yaml", "var/lib/rcfed/services/homeserver/dendrite.yaml", true),
     ("write:var/lib/rcfed/ran.json", "var/lib/rcfed/ran.json", false),
     ("write:var/lib/rcfed/deployment.json", "var/lib/rcfed/deployment.json", false),
@@ -28,61 +29,16 @@ const WRITES: [(&str, &str, bool); 12] = [
     ("write:var/lib/rcfed/applied.toml", "var/lib/rcfed/applied.toml", false),
 ];
 
-/// A small disk as the droplet sees it, and as this process sees it.
-struct Full<'a> {
-    bed: &'a Bed,
-    root: String,
-    seen: PathBuf,
-}
-
-impl Full<'_> {
-    fn path(&self, below: &str) -> PathBuf {
-        self.seen.join(below)
+/// The words of a run that goes on where the last one ended.
+fn words(full: &Full) -> Vec<String> {
+    let mut words = vec!["--root".to_string(), full.root.clone()];
+    if full.path("etc/rcfed/config.toml").exists() {
+        words.push("apply".into());
+    } else {
+        let answers = full.bed.answers("dendrite", "");
+        words.extend(["init", "--answers", answers.to_str().unwrap(), "--yes", "--no-input"].map(String::from));
     }
-
-    /// To the last page, as seen by somebody who makes a new file.
-    fn fill(&self) {
-        let directory = self.path("filler");
-        std::fs::create_dir_all(&directory).unwrap();
-        let mut file = std::fs::File::create(directory.join("most")).unwrap();
-        while file.write_all(&[0; 4096]).is_ok() {}
-        for number in 0.. {
-            if std::fs::write(directory.join(number.to_string()), "x").is_err() {
-                return;
-            }
-        }
-    }
-
-    fn free(&self) {
-        std::fs::remove_dir_all(self.path("filler")).unwrap();
-    }
-
-    /// The words of a run that goes on where the last one ended.
-    fn words(&self) -> Vec<String> {
-        let mut words = vec!["--root".to_string(), self.root.clone()];
-        if self.path("etc/rcfed/config.toml").exists() {
-            words.push("apply".into());
-        } else {
-            let answers = self.bed.answers("dendrite", "");
-            words.extend(["init", "--answers", answers.to_str().unwrap(), "--yes", "--no-input"].map(String::from));
-        }
-        words
-    }
-
-    /// The error names the file, and what was there is as it was.
-    fn refused(&self, what: &str, named: &str, before: Option<Vec<u8>>, run: &Run) {
-        assert_eq!(run.code, Some(1), "{what}: {}", run.stderr);
-        let text = sentence(run);
-        let first = text.lines().next().unwrap();
-        let file = format!("`{}/{named}", self.root);
-        assert!(first.contains(&file) && first.contains("No space left on device"), "{what}: {text}");
-        let hint = text.lines().find(|line| line.starts_with("hint:")).unwrap();
-        assert!(hint.contains("df -h") && hint.contains(&format!("{}/{named}", self.root)), "{what}: {text}");
-        let now = std::fs::read(self.path(named)).ok();
-        assert_eq!(now.is_some(), before.is_some(), "{what}: there before, or there now");
-        assert!(now == before || named.ends_with("receipt.jsonl"), "{what}: half-written");
-        whole(self.bed, Path::new(&self.root));
-    }
+    words
 }
 
 #[test]
@@ -93,9 +49,7 @@ fn a_full_disk_at_each_kind_of_write() {
     bed.run(&["docker", "pull", "-q", "docker.io/library/nginx:1.28"]);
     let ordered = orders(&bed);
     let disk = Disk::of(&bed, "4m");
-    let root = disk.0.to_str().unwrap().to_owned();
-    let seen = PathBuf::from(format!("/proc/{}/root{root}", pid(&bed, "droplet")));
-    let full = Full { bed: &bed, root, seen };
+    let full = Full::on(&bed, &disk);
     std::fs::create_dir_all(full.path("etc/cron.d")).unwrap();
     for (point, named, short) in WRITES {
         if !(short || all()) {
@@ -103,7 +57,7 @@ fn a_full_disk_at_each_kind_of_write() {
         }
         let (kind, path) = point.split_once(':').map_or((point, None), |(kind, path)| (kind, Some(path)));
         let at = path.map_or(kind.to_string(), |path| format!("{kind}:{}/{path}", full.root));
-        let words = full.words();
+        let words = words(&full);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let started = std::time::Instant::now();
         let held = Held::at(&words, &at, &[("RCFED_FAULT_ORDER", "plan")]);
@@ -122,7 +76,24 @@ fn a_full_disk_at_each_kind_of_write() {
     bed.rcfed(&apply).well();
     assert_eq!(bed.https("https://chat.fed.test/api/info", &[]).0, 200);
     assert_eq!(orders(&bed) - ordered, 1, "certificates");
+    new_tokens(&full);
     a_dump(&full, &apply);
+}
+
+/// A rotation that could not be noted down was never decided.
+fn new_tokens(full: &Full) {
+    const NAMED: &str = "var/lib/rcfed/secrets/rotation";
+    let rotate = ["--root", full.root.as_str(), "tokens", "rotate"];
+    let token = || std::fs::read(full.path("var/lib/rcfed/secrets/as_token")).unwrap();
+    let before = token();
+    let held = Held::at(&rotate, &format!("write:{}/{NAMED}", full.root), &[]);
+    full.fill();
+    let run = held.go_on();
+    full.refused("new tokens", NAMED, None, &run);
+    full.free();
+    assert!(token() == before, "one side has another token");
+    full.bed.rcfed(&rotate).well();
+    assert!(token() != before, "it was not rotated");
 }
 
 fn the_lock(full: &Full, apply: &[&str]) {

@@ -22,6 +22,8 @@ mod variants;
 mod clock;
 mod disk;
 mod engine;
+#[path = "../support/full.rs"]
+mod full;
 mod held;
 mod network;
 mod registry;
