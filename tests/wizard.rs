@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rcfed::answers::AnswerFlags;
 use rcfed::cli::init::{Gathered, InitArgs, Lookup, Lookups};
-use rcfed::cli::{Context, Input};
+use rcfed::cli::{CodeArgs, Context, Input};
 use rcfed::host::Host;
 use rcfed::ui::{Ui, Verbosity};
 
@@ -165,6 +165,7 @@ fn gather(verbosity: Verbosity, lookups: impl FnOnce() -> Lookups) -> (Gathered,
         wait_for_dns: None,
         wait_for_apex: None,
         no_rehearsal: false,
+        codes: CodeArgs::default(),
         flags: AnswerFlags::default(),
     };
     let runtime = tokio::runtime::Runtime::new().unwrap();
