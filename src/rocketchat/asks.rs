@@ -7,6 +7,7 @@ pub(super) const LIST_USERS: &str = "list its users";
 pub(super) const OPEN_ROOM: &str = "open the user's conversation with itself";
 pub(super) const REVOKE_TOKEN: &str = "take back rcfed's access token";
 pub(super) const SAY_UP: &str = "say whether it is up";
+pub(super) const SEND_CODE: &str = "send a code by e-mail";
 pub(super) const SEND_MESSAGE: &str = "send a message";
 pub(super) const SET_PASSWORD: &str = "set a password";
 pub(super) const TAKE_LICENSE: &str = "take the licence";
@@ -31,6 +32,7 @@ mod tests {
             OPEN_ROOM,
             REVOKE_TOKEN,
             SAY_UP,
+            SEND_CODE,
             SEND_MESSAGE,
             SET_PASSWORD,
             TAKE_LICENSE,

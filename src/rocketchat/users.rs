@@ -30,7 +30,7 @@ impl Client {
     /// Has a code sent to the verified e-mail addresses of `user`.
     pub async fn send_email_code(&self, user: &str) -> Result<(), RestError> {
         let body = json!({ "emailOrUsername": user });
-        self.call(Call::post("send a code by e-mail", "users.2fa.sendEmailCode").body(body)).await.map(drop)
+        self.call(Call::post(asks::SEND_CODE, "users.2fa.sendEmailCode").body(body)).await.map(drop)
     }
 
     /// Gives back the token that this client was made with.

@@ -1,5 +1,7 @@
 //! The chat as people reach it, the deployment's own or one that was found; and whether a machine can see itself at all.
 
+use std::net::IpAddr;
+
 use super::super::check::{Doc, Place};
 use super::reach::is_no_ipv6;
 use super::{Remote, Sight};
@@ -57,22 +59,26 @@ pub(super) const CHECKS: &[Remote] = &[
 
 fn hairpin(sight: &Sight<'_>) -> Vec<Finding> {
     let Some(own) = sight.own.filter(|own| !own.instead.is_empty()) else { return Vec::new() };
+    vec![around(sight.name(), &own.instead, own.reached)]
+}
+
+/// What was seen another way than others see it.
+fn around(name: &str, instead: &[(IpAddr, IpAddr)], reached: bool) -> Finding {
     let finding = Finding::info(
         HAIRPIN,
-        sight.name(),
+        name,
         "cannot be reached from this machine through its public address; what stands here was seen through the gateway's own",
     );
-    let finding = own.instead.iter().fold(finding, |finding, (public, gateway)| {
+    let finding = instead.iter().fold(finding, |finding, (public, gateway)| {
         finding.seen(format!("{public} does not answer from here, the gateway at {gateway} does"))
     });
-    vec![if own.reached {
+    if reached {
         finding.remedy("nothing: a federation tester outside reaches it, so others do")
     } else {
         finding.remedy(format!(
-            "whether others reach it cannot be seen from here; on another machine: rcfed doctor {}",
-            sight.name()
+            "whether others reach it cannot be seen from here; on another machine: rcfed doctor {name}"
         ))
-    }]
+    }
 }
 
 const UPGRADE: &str = "nginx, in its location: proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection \"upgrade\";";
@@ -156,4 +162,20 @@ fn socket(sight: &Sight<'_>) -> Vec<Finding> {
         }
     };
     chats(sight).into_iter().map(told).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_where_no_way_leads_back_in() {
+        let address = |text: &str| text.parse().unwrap();
+        let told = [true, false].map(|reached| {
+            let seen = around("example.org", &[(address("198.51.100.4"), address("172.18.0.6"))], reached);
+            let evidence = seen.evidence.join("\n  ");
+            format!("{} {}\n  {evidence}\n  → {}", seen.subject, seen.summary, seen.remedy.unwrap())
+        });
+        insta::assert_snapshot!(told.join("\n"));
+    }
 }

@@ -263,9 +263,17 @@ fn stale(sight: &Sight<'_>) -> Vec<Finding> {
         let status = if sight.works() { Status::Warn } else { Status::Fail };
         let (finding, cached) = match &zone.resolver {
             Err(fault) => (
-                Finding::new(status, STALE, &zone.host, "is not found by this machine's resolver, while the zone's own servers answer")
-                    .seen(format!("the resolver: {fault}"))
-                    .remedy(format!("the zone is right: see why the resolver fails (dig {}), or ask with another: --nameserver ADDRESS", zone.host)),
+                Finding::new(
+                    status,
+                    STALE,
+                    &zone.host,
+                    "is not found by this machine's resolver, while the zone's own servers answer",
+                )
+                .seen(format!("the resolver: {fault}"))
+                .remedy(format!(
+                    "the zone is right: see why the resolver fails (dig {}), or ask with another: --nameserver ADDRESS",
+                    zone.host
+                )),
                 sight.failed(),
             ),
             // At home a name may have another address than outside, and that is told elsewhere.
@@ -280,11 +288,13 @@ fn stale(sight: &Sight<'_>) -> Vec<Finding> {
                     _ => "has another address in its zone than this machine's resolver remembers",
                 };
                 (
-                    Finding::new(status, STALE, &zone.host, said).seen(format!("the resolver: {}", list(old))).remedy(format!(
-                        "the zone is right: wait until the old answer is forgotten, or let the resolver forget it \
+                    Finding::new(status, STALE, &zone.host, said).seen(format!("the resolver: {}", list(old))).remedy(
+                        format!(
+                            "the zone is right: wait until the old answer is forgotten, or let the resolver forget it \
                          (unbound-control flush {}, resolvectl flush-caches)",
-                        zone.host
-                    )),
+                            zone.host
+                        ),
+                    ),
                     format!("others may believe the old answer until {}", sight.until(old.ttl.into())),
                 )
             }
