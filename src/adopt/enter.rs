@@ -94,3 +94,18 @@ fn question(user: &str, method: &str, wrong: bool) -> (String, &'static str) {
 
 /// Codes that are asked for before giving up; Rocket.Chat refuses after a few wrong ones by itself.
 const TRIES: usize = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences() {
+        let asked = [("email", false), ("email", true), ("totp", false)];
+        let told = asked.map(|(method, wrong)| {
+            let (note, question) = question("ada", method, wrong);
+            format!("{note} {question}")
+        });
+        insta::assert_snapshot!(told.join("\n"));
+    }
+}
