@@ -75,8 +75,12 @@ pub async fn examine(fault: &Fault) -> Report {
     eyes.private_allowed = !broken.contains(&Outside);
     // An address of Cloudflare's.
     eyes.instead = Arc::new([("104.16.1.1".parse().unwrap(), "127.0.0.1".parse().unwrap())].into());
-    let slow = [Slow, Silent, Chat(Spot::Name, crate::faults::Chat::Silent)];
-    let deadline = if broken.iter().any(|b| slow.contains(b)) { 3000 } else { 10_000 };
+    let silent = [Silent, Chat(Spot::Name, crate::faults::Chat::Silent)];
+    let deadline = match broken {
+        [Slow] => 6000,
+        _ if broken.iter().any(|b| silent.contains(b)) => 3000,
+        _ => 10_000,
+    };
     let wishes = Wishes { deadline: Duration::from_millis(deadline), ..Wishes::default() };
     let seen = look(&name, &eyes, &wishes).await;
     remote::report(&seen, Timestamp::now(), &[])

@@ -87,6 +87,9 @@ async fn answer(question: Question, name: &ServerName, eyes: &Eyes, until: Insta
             let host = name.host().to_string();
             let view = eyes.host(&host, until).await;
             let addresses: Vec<IpAddr> = [&view.a, &view.aaaa].into_iter().flatten().flatten().copied().collect();
+            // A document that never ends must not take the time in which the way without it is looked at.
+            let now = Instant::now();
+            let until = until - until.saturating_duration_since(now) / 3;
             let fetches = addresses
                 .into_iter()
                 .take(MOST_ADDRESSES)
