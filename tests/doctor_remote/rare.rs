@@ -197,7 +197,8 @@ fn zone(look: &mut Look, said: &[Said], resolver: Own) {
         servers: said.iter().enumerate().map(server).collect(),
         resolver: Ok(resolver),
     };
-    look.grounds = vec![Ground { host: "example.org".into(), zone: Some(zone), bogus: None, caa: None, public: Vec::new() }];
+    look.grounds =
+        vec![Ground { host: "example.org".into(), zone: Some(zone), bogus: None, caa: None, public: Vec::new() }];
 }
 
 /// Without its document, the name leads nowhere.
