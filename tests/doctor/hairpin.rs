@@ -32,7 +32,7 @@ pub fn tried(bed: &Bed) {
     let report = doctor(bed);
     assert_eq!(report["first_cause"], "rocketchat.verdict", "{}", brief(&report));
     let told = finding(&report, "rocketchat.verdict")["summary"].as_str().unwrap();
-    assert_eq!(told, "the federation tester could not reach this server from outside");
+    assert_eq!(told, "finds fault with its federation: the federation tester could not reach this server from outside");
     let told = finding(&report, "reach.server");
     assert!(told["evidence"][0].as_str().unwrap().contains(PUBLIC), "{told:#}");
     assert!(told["remedy"].as_str().unwrap().contains("a firewall rejects"), "{told:#}");

@@ -356,6 +356,11 @@ pub const FAULTS: &[Fault] = &[
         "chat.public",
         &[Chat(Spot::Below, Chat::Good), Record(CHAT), ChatIdentity(Certificate::Expired)],
     ),
+    fault(
+        "The certificate of Rocket.Chat's host is of an authority that nobody knows",
+        "chat.public",
+        &[Chat(Spot::Below, Chat::Good), Record(CHAT), ChatIdentity(Certificate::Stranger)],
+    ),
 ];
 
 /// Where the Rocket.Chat is that has a host of its own.

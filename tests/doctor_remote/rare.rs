@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use rcfed::dns::{Fault, NameServer, Own, Said, Zone};
+use rcfed::dns::{Fault, Heard, NameServer, Own, Said, Zone};
 use rcfed::host::net::exchange::{End, Stage, Trouble};
 use rcfed::host::tls::{Path, TlsFacts};
 use rcfed::matrix::discovery::{Problem, Rule};
@@ -39,6 +39,14 @@ pub const CASES: &[Case] = &[
     }),
     ("The resolver believes that there is no such name", |look| {
         zone(look, &[Said::Answer(own(true, 300))], own(false, 60))
+    }),
+    ("Public resolvers believe that there is no such name", |look| {
+        zone(look, &[Said::Answer(own(true, 300))], own(true, 300));
+        look.grounds[0].public = ["1.1.1.1:53", "9.9.9.9:53"].map(|server| heard(server, Ok(own(false, 60)))).into();
+    }),
+    ("Public resolvers do not find the name", |look| {
+        zone(look, &[Said::Answer(own(true, 300))], own(true, 300));
+        look.grounds[0].public = vec![heard("8.8.8.8:53", Err(Fault::ServFail { bogus: true }))];
     }),
     ("The document is asked for at a port without TLS", |look| stop(look, Stop::Trouble(Trouble::NotTls))),
     ("The document is redirected for ever", |look| stop(look, Stop::TooManyHops)),
@@ -185,6 +193,10 @@ fn address() -> IpAddr {
 fn own(exists: bool, ttl: u32) -> Own {
     let addresses = if exists { [address()].into() } else { Default::default() };
     Own { exists, addresses, elsewhere: false, ttl }
+}
+
+fn heard(server: &str, said: Result<Own, Fault>) -> Heard {
+    Heard { server: server.parse().unwrap(), said }
 }
 
 /// What is below the name: its name servers, and what the resolver says.
