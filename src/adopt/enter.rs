@@ -100,12 +100,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sentences() {
-        let asked = [("email", false), ("email", true), ("totp", false)];
-        let told = asked.map(|(method, wrong)| {
-            let (note, question) = question("ada", method, wrong);
-            format!("{note} {question}")
-        });
-        insta::assert_snapshot!(told.join("\n"));
+    fn what_is_asked() {
+        let asked = ["totp", "email"].map(|method| [false, true].map(|wrong| question("ada", method, wrong)));
+        let lines = asked.as_flattened().iter().map(|(note, question)| format!("{note}\n{question}"));
+        insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"));
     }
 }

@@ -279,7 +279,8 @@ async fn nobody_there() {
 async fn nobody_answers() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let base = format!("http://{}", silent.local_addr().unwrap());
-    let request = reqwest::Client::new().get(&base).timeout(std::time::Duration::from_millis(50));
+    let client = super::transport::client(&base.parse().unwrap(), None).unwrap();
+    let request = client.get(&base).timeout(std::time::Duration::from_millis(50));
     let source = request.send().await.unwrap_err().without_url();
     let error = RestError::Unreachable { base: base.parse().unwrap(), source };
     insta::assert_snapshot!(told(error).replace(&base, "http://172.18.0.5:3000"));

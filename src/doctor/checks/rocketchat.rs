@@ -128,21 +128,25 @@ async fn up(site: &Site) -> Result<Finding> {
     if let Some(Existing::Elsewhere { url, .. }) = &site.machine.config.rocketchat.existing {
         return Ok(match account::client(&site.machine).await?.info().await {
             Ok(_) => Finding::ok(ID, "Rocket.Chat", "answers"),
-            Err(error @ RestError::Certificate { .. }) => {
-                let hint = error.hint().unwrap_or_default();
-                Finding::fail(ID, "Rocket.Chat", "shows a certificate that is not accepted")
-                    .seen(error.to_string())
-                    .remedy(hint)
-            }
-            Err(error) => Finding::fail(ID, "Rocket.Chat", "does not answer")
-                .seen(Error::from(error).message())
-                .remedy(format!("see that it runs where it is, and that {url} can be reached from here")),
+            Err(error) => elsewhere(ID, url, error),
         });
     }
     Ok(match site.ask(Service::Rocketchat, 3000, "/api/info").await? {
         Ok((200, _)) => Finding::ok(ID, "Rocket.Chat", "answers"),
         other => site.silent(ID, Service::Rocketchat, other).await?,
     })
+}
+
+/// One on another machine, which only its owner can look after.
+fn elsewhere(id: &'static str, url: &str, error: RestError) -> Finding {
+    if let RestError::Certificate { .. } = error {
+        let hint = error.hint().unwrap_or_default();
+        let fail = Finding::fail(id, "Rocket.Chat", "shows a certificate that is not accepted");
+        return fail.seen(error.to_string()).remedy(hint);
+    }
+    Finding::fail(id, "Rocket.Chat", "does not answer")
+        .seen(Error::from(error).message())
+        .remedy(format!("see that it runs where it is, and that {url} can be reached from here"))
 }
 
 async fn token(site: &Site) -> Result<Finding> {

@@ -27,3 +27,12 @@ fn rocketchat_in_words() {
         judge_send(Err(refused)),
     ]));
 }
+
+#[test]
+fn one_on_another_machine() {
+    let url = "https://chat.example.org";
+    let why = "invalid peer certificate: UnknownIssuer".into();
+    let certificate = RestError::Certificate { base: url.parse().unwrap(), why };
+    let silent = RestError::RateLimited { what: "ask for the version" };
+    insta::assert_debug_snapshot!([certificate, silent].map(|error| elsewhere("rocketchat.up", url, error)));
+}
