@@ -161,7 +161,6 @@ fn gather(verbosity: Verbosity, lookups: impl FnOnce() -> Lookups) -> (Gathered,
     let host = Host { root, docker: String::new(), nameserver: None, metadata: None };
     let context = Context { host: host.clone(), ui: Ui::new(verbosity), input: Input::default() };
     let args = InitArgs {
-        codes: Default::default(),
         answers: None,
         wait_for_dns: None,
         wait_for_apex: None,

@@ -19,7 +19,7 @@ use super::net::plain;
 
 pub use certificate::Certificate;
 pub use facts::{Name, Path, TlsFacts};
-pub use trust::{BadRoots, Trust, roots, trusting_nobody};
+pub use trust::{BadRoots, Trust, roots, trusting};
 
 /// The leaf certificate (DER) a server at `address` (`host:port`) shows for `name`; `None` if it shows none within 5 s.
 pub async fn served_certificate(address: &str, name: &str) -> Option<Vec<u8>> {

@@ -145,18 +145,14 @@ impl Client {
 
 /// The HTTP client: straight to Rocket.Chat, never elsewhere.
 pub(super) fn client(base: &Url, authorities: Option<&str>) -> Result<reqwest::Client, RestError> {
-    // Without HTTPS reqwest wants to know its TLS too: one that trusts nobody, without a process-wide default.
+    // Without HTTPS reqwest wants to know its TLS too: one that trusts nobody.
     let roots = match base.scheme() {
         "https" => {
             tls::roots(authorities.map(str::as_bytes)).map_err(|error| RestError::Client(error.to_string().into()))?
         }
         _ => rustls::RootCertStore::empty(),
     };
-    let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| RestError::Client(error.into()))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    let tls = tls::trusting(roots).map_err(|error| RestError::Client(error.into()))?;
     reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .no_proxy()

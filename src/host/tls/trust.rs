@@ -49,11 +49,11 @@ pub fn roots(extra: Option<&[u8]>) -> Result<RootCertStore, BadRoots> {
     if roots.is_empty() { Err(BadRoots::None) } else { Ok(roots) }
 }
 
-/// A client of servers that are asked without TLS, for libraries that want to know their TLS all the same.
-pub fn trusting_nobody() -> Result<ClientConfig, rustls::Error> {
+/// A client that trusts these and no others, without a default for the whole process.
+pub fn trusting(roots: RootCertStore) -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(ring::default_provider());
     let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    Ok(versions.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
+    Ok(versions.with_root_certificates(roots).with_no_client_auth())
 }
 
 /// The bundle alone, where there is one: the directory beside it holds every root of it twice more, each in a file of its
