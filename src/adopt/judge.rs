@@ -393,7 +393,7 @@ mod tests {
             AdoptError::Silent {
                 at: "https://chat.example.org".into(),
                 source: RestError::Certificate {
-                    base: "https://chat.example.org".parse().unwrap(),
+                    base: "https://chat.example.org/".into(),
                     why: "invalid peer certificate: UnknownIssuer".into(),
                 },
             },

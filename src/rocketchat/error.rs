@@ -11,7 +11,7 @@ pub enum RestError {
     #[error("the certificate of {base} is not accepted: {why}")]
     Certificate {
         /// Where Rocket.Chat was looked for.
-        base: Url,
+        base: String,
         /// What is wrong with it.
         why: String,
     },

@@ -1,6 +1,5 @@
 //! One request and its answer: bounded in time and size, and every refusal told apart.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::{Method, Response, StatusCode};
@@ -126,7 +125,7 @@ impl Client {
             request = request.json(body);
         }
         let unreachable = |source: reqwest::Error| match certificate(&source) {
-            Some(why) => RestError::Certificate { base: self.base.clone(), why },
+            Some(why) => RestError::Certificate { base: self.base.to_string(), why },
             // The URL is said once, by the error around it.
             None => RestError::Unreachable { base: self.base.clone(), source: source.without_url() },
         };

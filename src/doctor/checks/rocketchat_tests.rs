@@ -32,7 +32,7 @@ fn rocketchat_in_words() {
 fn one_on_another_machine() {
     let url = "https://chat.example.org";
     let why = "invalid peer certificate: UnknownIssuer".into();
-    let certificate = RestError::Certificate { base: url.parse().unwrap(), why };
+    let certificate = RestError::Certificate { base: format!("{url}/"), why };
     let silent = RestError::RateLimited { what: "ask for the version" };
     insta::assert_debug_snapshot!([certificate, silent].map(|error| elsewhere("rocketchat.up", url, error)));
 }

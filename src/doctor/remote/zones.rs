@@ -320,8 +320,11 @@ fn elsewhere(sight: &Sight<'_>, ground: &Ground, own: &Own, here: &Own) -> Optio
         None if bad.is_empty() => return None,
         None => (
             "is not found by public resolvers, while the zone's own servers answer",
-            "their signatures are the likely cause, which this machine's resolver does not check: see dig NAME +cd and \
-             https://dnsviz.net, then sign the zone again or remove its DS record at the registrar",
+            format!(
+                "their signatures are the likely cause, which this machine's resolver does not check: see dig {} +cd and \
+                 https://dnsviz.net, then sign the zone again or remove its DS record at the registrar",
+                ground.host
+            ),
         ),
         Some(old) => (
             match (old.addresses.is_empty(), old.exists) {
@@ -330,7 +333,8 @@ fn elsewhere(sight: &Sight<'_>, ground: &Ground, own: &Own, here: &Own) -> Optio
                 _ => "has another address in its zone than public resolvers remember",
             },
             "nothing in the zone: wait until then, or let them forget the name (https://one.one.one.one/purge-cache/, \
-             https://dns.google/cache)",
+             https://dns.google/cache)"
+                .into(),
         ),
     };
     // Where some agree with the zone, a zone may also have other addresses for other parts of the world.
@@ -339,7 +343,6 @@ fn elsewhere(sight: &Sight<'_>, ground: &Ground, own: &Own, here: &Own) -> Optio
         (true, true) => Status::Warn,
         (true, false) => Status::Fail,
     };
-    let remedy = remedy.replace("NAME", &ground.host);
     let finding = Finding::new(status, STALE, &ground.host, said).remedy(remedy);
     let finding = finding.seen(format!("this machine's resolver: {}", list(here)));
     let finding = all.iter().fold(finding, |finding, (who, _, said)| finding.seen(format!("{who}: {said}")));
