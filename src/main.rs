@@ -4,9 +4,10 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
-use rcfed::cli::Cli;
+use rcfed::cli::{Cli, Command};
 use rcfed::error::{Error, Result, not_started};
 use rcfed::ui::Ui;
+use tokio::runtime::Builder;
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -31,8 +32,12 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli, context: rcfed::cli::Context) -> Result<()> {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| not_started(&error))?;
+    let mut builder = match cli.command {
+        // It asks one thing after the other, twice a day on small machines: threads would only wake each other.
+        Command::Renew(_) => Builder::new_current_thread(),
+        _ => Builder::new_multi_thread(),
+    };
+    let runtime = builder.enable_all().build().map_err(|error| not_started(&error))?;
     let outcome = runtime.block_on(cli.command.run(context));
     // A question that was interrupted still waits for its line on a thread; it is not waited for.
     runtime.shutdown_background();

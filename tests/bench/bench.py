@@ -6,6 +6,7 @@ comparison take turns on the same machine, with the same images, the same regist
 """
 
 import argparse
+import functools
 import json
 import os
 import statistics
@@ -158,11 +159,14 @@ def longest_chain(droplet, rcfed, run):
         if line.startswith("· ") and line.endswith(" ms"):
             step, milliseconds = line[2:].rsplit(": ", 1)
             took[step] = int(milliseconds.removesuffix(" ms")) / 1000
-    total = {}
-    for step in plan["steps"]:
-        before = max((total.get(need, 0.0) for need in step["needs"]), default=0.0)
-        total[step["id"]] = before + took[step["id"]]
-    return max(total.values())
+    known = {step["id"] for step in plan["steps"]}
+    needs = {step["id"]: known.intersection(step["needs"]) for step in plan["steps"]}
+
+    @functools.cache
+    def ended(step):
+        return took[step] + max((ended(need) for need in needs[step]), default=0.0)
+
+    return max(ended(step) for step in needs)
 
 
 def beside_peers(table, bed, ours, rcfed, rounds):
