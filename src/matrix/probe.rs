@@ -66,15 +66,18 @@ pub async fn probe(name: &ServerName, target: &Target, inside: Inside<'_>, eyes:
     let mut second = Lane::new(target, eyes, until);
     let through = async {
         let paths = proxy::paths(&mut second).await;
+        let agents = proxy::agents(&mut second).await;
         let signed = match inside.signing_key {
             Some(key) => Some(signed(&mut second, name, key).await),
             None => None,
         };
-        (paths, signed)
+        (paths, agents, signed)
     };
     let mut third = Lane::new(target, eyes, until.min(Instant::now() + PATIENCE));
-    let ((keys, versions), (paths, signed), body) = join3(identity, through, proxy::body_limit(&mut third)).await;
+    let ((keys, versions), (paths, agents, signed), body) =
+        join3(identity, through, proxy::body_limit(&mut third)).await;
     seen.paths = Some(paths);
+    seen.agents = agents;
     seen.body_limit = Some(body);
     seen.signed = signed;
     seen.versions = versions.into();

@@ -55,6 +55,8 @@ pub enum Break {
     Merges,
     /// Bodies of more than 1 MB are refused.
     SmallBodies,
+    /// Whoever has this in the `User-Agent` is refused.
+    Filters(&'static str),
     /// Only `Host` with its port is known.
     OneHost,
     /// The version is not told.
@@ -310,6 +312,9 @@ pub const FAULTS: &[Fault] = &[
     fault("The proxy undoes escapes", "proxy.paths", &[Normalises]),
     fault("The proxy merges slashes", "proxy.slashes", &[Merges]),
     fault("The proxy refuses large bodies", "proxy.body", &[SmallBodies]),
+    fault("The proxy refuses Synapse by its name", "proxy.agent", &[Filters("Synapse/")]),
+    fault("The proxy refuses this doctor by its name, and nobody else", "keys.answer", &[Filters("rcfed/")]),
+    fault("The proxy takes the connection for one to another name", "keys.answer", &[Keys(421, "", "")]),
     fault(
         "Pages from elsewhere may not read the client document",
         "client.cors",

@@ -241,6 +241,10 @@ fn homeserver(broken: &'static [Break]) -> impl Fn(&str) -> Option<String> + Clo
         let mut words = line.split(' ');
         let (method, path) = (words.next()?, words.next()?);
         let host = headers.lines().find_map(|line| line.strip_prefix("Host: ")).unwrap_or_default();
+        let agent = headers.lines().find_map(|line| line.strip_prefix("User-Agent: ")).unwrap_or_default();
+        if broken.iter().any(|b| matches!(b, Filters(word) if agent.contains(word))) {
+            return Some(reply(403, "", "<html>Forbidden"));
+        }
         if broken.contains(&OneHost) && !host.contains(':') {
             return Some(reply(404, "", "<html>Not here"));
         }

@@ -3,8 +3,8 @@
 use super::super::check::{Doc, Place};
 use super::wellknown::said;
 use super::{Remote, Sight, at, utc, words};
-use crate::finding::Finding;
-use crate::host::net::exchange::End;
+use crate::finding::{Finding, Status};
+use crate::host::net::exchange::{AGENT, End};
 use crate::matrix::keys::{KeyFault, ServerKeys, Signature};
 use crate::matrix::probe::{Keys, Seen};
 use crate::matrix::server_name::ServerName;
@@ -137,6 +137,19 @@ fn answer(sight: &Sight<'_>) -> Vec<Finding> {
             (200, Ok(_)) => {
                 told("breaks its answer off".into(), "see the proxy's log; proxy_buffering and its disk space")
             }
+            (401 | 403 | 406 | 503, _) if only_we_are_refused(seen) => Some(
+                Finding::warn(
+                    ANSWER,
+                    at(&seen.target),
+                    "refuses this doctor by its name (`User-Agent`), and lets other servers in",
+                )
+                .seen(format!("{AGENT}: status {}{server}", keys.status))
+                .remedy("what others see is not known from here; to look at the rest, exempt /_matrix from the filter"),
+            ),
+            (421, _) => told(
+                "takes the connection for one to another name (status 421)".into(),
+                "give the name a virtual host of its own, and a certificate of its own where the proxy speaks HTTP/2",
+            ),
             (520..=527, _) if seen.cloudflare.header || seen.cloudflare.address => told(
                 format!("is Cloudflare's proxy, which does not reach the machine behind it (status {})", keys.status),
                 "see whether the machine lets Cloudflare's addresses in on that port, with a certificate",
@@ -177,6 +190,12 @@ fn answer(sight: &Sight<'_>) -> Vec<Finding> {
     }
 }
 
+/// The same question is answered under another name than ours.
+fn only_we_are_refused(seen: &Seen) -> bool {
+    let ours = seen.versions.first().and_then(|version| version.as_ref().ok());
+    ours.is_some_and(|version| version.status != 200) && seen.agents.iter().any(|(_, answer)| *answer == Ok(200))
+}
+
 fn name(sight: &Sight<'_>) -> Vec<Finding> {
     let name = sight.name();
     sight.each(|seen| {
@@ -212,7 +231,7 @@ fn clock(sight: &Sight<'_>) -> Vec<Finding> {
         let skew = seen.date_skew_s.filter(|skew| skew.abs() > SKEW)?;
         let way = if skew > 0 { "ahead of" } else { "behind" };
         let said = format!("is {} {way} this machine's clock", duration(skew.unsigned_abs()));
-        let status = if skew.abs() > WRONG { crate::finding::Status::Fail } else { crate::finding::Status::Warn };
+        let status = if skew.abs() > WRONG { Status::Fail } else { Status::Warn };
         Some(Finding::new(status, CLOCK, at(&seen.target), said).seen("by the `Date` of its answer").remedy("see with `timedatectl timesync-status` which of the two clocks is wrong, then on that machine: timedatectl set-ntp true"))
     });
     found.truncate(1);

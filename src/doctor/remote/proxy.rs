@@ -3,12 +3,13 @@
 use super::super::check::{Doc, Place};
 use super::{Remote, Sight, at, words};
 use crate::finding::Finding;
-use crate::host::net::exchange::Trouble;
+use crate::host::net::exchange::{AGENT as OURS, Trouble};
 use crate::matrix::probe::{BODY, BodyLimit, Normalisation, Slashes, Status};
 
 const PATHS: &str = "proxy.paths";
 const SLASHES: &str = "proxy.slashes";
 const BODIES: &str = "proxy.body";
+const AGENT: &str = "proxy.agent";
 
 pub(super) const CHECKS: &[Remote] = &[
     Remote {
@@ -53,6 +54,20 @@ pub(super) const CHECKS: &[Remote] = &[
             source: "Synapse's synapse/api/constants.py, MAX_REQUEST_SIZE; matrix-docker-ansible-deploy issue 4100.",
         },
     },
+    Remote {
+        id: AGENT,
+        place: Place::Proxy,
+        needs: &["keys.answer"],
+        own: false,
+        judge: agent,
+        doc: Doc {
+            what: "Whether requests are answered that carry the names of other homeservers' software as `User-Agent`.",
+            why: "Firewalls for web sites know browsers, and take other programs for bots.",
+            fails: "Other servers get 403, while browsers and some testers see nothing wrong.",
+            fix: "Exempt `/_matrix` from the filter.",
+            source: "matrix-federation-tester issue 144; Synapse issue 14220.",
+        },
+    },
 ];
 
 fn paths(sight: &Sight<'_>) -> Vec<Finding> {
@@ -88,6 +103,21 @@ fn slashes(sight: &Sight<'_>) -> Vec<Finding> {
             .seen(format!("GET /_matrix//federation/v1/version: {status}"))
             .remedy(words::PASS),
         )
+    })
+}
+
+fn agent(sight: &Sight<'_>) -> Vec<Finding> {
+    sight.each(|seen| {
+        let ours = seen.versions.first()?.as_ref().ok().filter(|version| version.status == 200)?;
+        // One who asks often may have to wait; that is no filter.
+        let refused = |answer: &Result<u16, Trouble>| answer.as_ref().is_ok_and(|status| !matches!(status, 200 | 429));
+        if !seen.agents.iter().any(|(_, answer)| refused(answer)) {
+            return None;
+        }
+        let finding = Finding::fail(AGENT, at(&seen.target), "refuses other servers by their names (`User-Agent`)");
+        let told = seen.agents.iter().filter_map(|(agent, answer)| Some((*agent, answer.as_ref().ok()?)));
+        let finding = told.fold(finding, |finding, (agent, status)| finding.seen(format!("{agent}: status {status}")));
+        Some(finding.seen(format!("{OURS}: status {}", ours.status)).remedy(words::AGENT))
     })
 }
 

@@ -29,6 +29,11 @@ pub(super) const PASS: &str = "let the proxy pass the path on byte for byte:\n\
      Apache: AllowEncodedSlashes NoDecode, and `nocanon` at the end of: ProxyPass /_matrix http://127.0.0.1:8008/_matrix nocanon\n\
      Caddy: reverse_proxy /_matrix/* 127.0.0.1:8008  (no `uri` and no `rewrite` before it)";
 
+/// How to let other servers in.
+pub(super) const AGENT: &str = "exempt /_matrix and /.well-known/matrix from whatever filters by User-Agent:\n\
+     nginx: no `if ($http_user_agent …)` there; ModSecurity: SecRuleEngine Off in that location; Cloudflare: a rule that skips \
+     Browser Integrity Check and Bot Fight Mode";
+
 /// How to take large requests.
 pub(super) const BODY: &str = "nginx, in the server block: client_max_body_size 50M;  (it takes 1 MB if nothing is said)\n\
      Apache: LimitRequestBody 52428800\n\

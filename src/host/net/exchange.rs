@@ -32,6 +32,9 @@ pub struct Limits {
     pub head: usize,
 }
 
+/// Our own name in requests.
+pub const AGENT: &str = concat!("rcfed/", env!("CARGO_PKG_VERSION"));
+
 /// The longest head that is read, in bytes.
 pub const LONGEST_HEAD: usize = 64 * 1024;
 
@@ -47,7 +50,7 @@ pub struct Request<'a> {
     pub target: &'a str,
     /// The value of `Host`.
     pub host: &'a str,
-    /// More headers. `User-Agent` and `Accept-Encoding: identity` are always sent.
+    /// More headers. `Accept-Encoding: identity` is always sent, and our own `User-Agent` if there is no other.
     pub headers: &'a [(&'a str, &'a str)],
     /// The most that is kept of the answer's body, in bytes.
     pub body: usize,
@@ -181,7 +184,10 @@ impl Wire {
     async fn send(&mut self, request: &Request<'_>) -> Result<(), Trouble> {
         self.reusable = false;
         let mut text = format!("{} {} HTTP/1.1\r\nHost: {}\r\n", request.method, request.target, request.host);
-        text += concat!("User-Agent: rcfed/", env!("CARGO_PKG_VERSION"), "\r\nAccept-Encoding: identity\r\n");
+        text += "Accept-Encoding: identity\r\n";
+        if !request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("User-Agent")) {
+            text += &format!("User-Agent: {AGENT}\r\n");
+        }
         for (name, value) in request.headers {
             text += &format!("{name}: {value}\r\n");
         }

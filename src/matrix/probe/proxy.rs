@@ -94,6 +94,19 @@ pub(super) async fn paths(lane: &mut Lane<'_>) -> Paths {
     }
 }
 
+/// Names under which homeservers ask: Synapse's, and that of programs in Go such as Dendrite's.
+const AGENTS: [&str; 2] = ["Synapse/1.163.2", "Go-http-client/1.1"];
+
+/// Asks for the version as other homeservers do: a filter may know browsers, and take all others for bots.
+pub(super) async fn agents(lane: &mut Lane<'_>) -> Vec<(&'static str, Result<u16, Trouble>)> {
+    let mut seen = Vec::new();
+    for agent in AGENTS {
+        let answer = lane.send("GET", "/_matrix/federation/v1/version", &[("User-Agent", agent)], LONGEST).await;
+        seen.push((agent, answer.map(|answer| answer.head.status)));
+    }
+    seen
+}
+
 /// Announces a large body. Nothing of it is ever sent.
 pub(super) async fn body_limit(lane: &mut Lane<'_>) -> Result<BodyLimit, Trouble> {
     let head = lane.announce("/_matrix/federation/v1/send/rcfed", BODY).await?;

@@ -26,6 +26,8 @@ pub struct Seen {
     pub keys: Option<Result<Keys, Trouble>>,
     /// How paths arrive.
     pub paths: Option<Paths>,
+    /// What others get who ask for the version under these names: the `User-Agent`, and the status.
+    pub agents: Vec<(&'static str, Result<u16, Trouble>)>,
     /// What becomes of a large body.
     pub body_limit: Option<Result<BodyLimit, Trouble>>,
     /// What the server says to its own signature, if its key is known.
@@ -115,6 +117,7 @@ impl Seen {
             versions: Vec::new(),
             keys: None,
             paths: None,
+            agents: Vec::new(),
             body_limit: None,
             signed: None,
             date_skew_s: None,
