@@ -69,6 +69,8 @@ pub enum Break {
     ChatIdentity(Certificate),
     /// Nothing listens where the homeserver was, or plain HTTP is spoken, or nothing is ever said.
     Closed,
+    /// Nothing listens where the site was.
+    NoSite,
     /// Nothing listens on port 8448 alone.
     NoPort,
     Plain,
@@ -271,6 +273,7 @@ pub const FAULTS: &[Fault] = &[
         &[Record("matrix.example.org A 104.16.1.1")],
     ),
     fault("An address does not answer", "reach.address", &[Record("matrix.example.org AAAA ::1")]),
+    fault("Neither port 443 nor port 8448 answers", "reach.server", &[NoSite, Closed]),
     fault("Nothing listens where the document points", "reach.server", &[Closed]),
     fault("The homeserver's port speaks plain HTTP", "tls.handshake", &[Plain]),
     fault("The homeserver's port accepts and says nothing", "tls.handshake", &[Silent]),

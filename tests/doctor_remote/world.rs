@@ -71,7 +71,8 @@ pub async fn examine(fault: &Fault) -> Report {
     let (closed, open) = (1, matrix.port());
     let federation = if broken.contains(&Closed) { closed } else { open };
     let old_port = if broken.contains(&NoPort) { closed } else { federation };
-    let mut eyes = eyes(resolver, &authority, &[(443, site.port()), (8443, federation), (8448, old_port)]);
+    let documents = if broken.contains(&NoSite) { closed } else { site.port() };
+    let mut eyes = eyes(resolver, &authority, &[(443, documents), (8443, federation), (8448, old_port)]);
     eyes.private_allowed = !broken.contains(&Outside);
     // An address of Cloudflare's.
     eyes.instead = Arc::new([("104.16.1.1".parse().unwrap(), "127.0.0.1".parse().unwrap())].into());

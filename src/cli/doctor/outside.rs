@@ -165,7 +165,7 @@ async fn examine(name: Name, eyes: Eyes, only: Vec<&'static str>, share: bool) -
         Ok(name) => {
             let any =
                 |begins: &[&str]| only.is_empty() || only.iter().any(|id| begins.iter().any(|b| id.starts_with(b)));
-            let (clients, chat) = (any(&["client.", "support."]), any(&["chat."]));
+            let (clients, chat) = (any(&["client.", "support.", "wellknown.type"]), any(&["chat."]));
             let wishes = Wishes { clients, chat, ..Wishes::default() };
             let seen = look(&name, &eyes, &wishes).await;
             let report = remote::report(&seen, Timestamp::now(), &only);

@@ -119,7 +119,17 @@ fn server(sight: &Sight<'_>) -> Vec<Finding> {
                 .seen(format!("{}: {}", at(&first.target), kinds[0])),
         ];
     }
-    let finding = Finding::fail(SERVER, sight.name(), "cannot be connected to: no address answers");
+    let documents = &sight.look.discovery.well_known;
+    let closed = targets.iter().all(|seen| seen.target.port == 8448) && !documents.is_empty();
+    let closed = closed && documents.iter().all(|fetch| !fetch.reached());
+    let said = match closed {
+        true => "cannot be connected to: neither port 443, where its document would be, nor port 8448 answers",
+        false => "cannot be connected to: no address answers",
+    };
+    let finding = Finding::fail(SERVER, sight.name(), said);
+    let document = documents.iter().filter(|_| closed);
+    let document = document.filter_map(|fetch| Some((SocketAddr::new(fetch.address, 443), fetch.silence()?)));
+    let finding = document.fold(finding, |finding, (at, trouble)| finding.seen(format!("{at}: {trouble}")));
     let finding = targets.iter().fold(finding, |finding, seen| {
         finding.seen(format!(
             "{}: {}",
@@ -127,7 +137,9 @@ fn server(sight: &Sight<'_>) -> Vec<Finding> {
             seen.trouble.as_ref().map(ToString::to_string).unwrap_or_default()
         ))
     });
-    vec![finding.remedy(advice(kinds.first().copied(), first.target.port))]
+    // A document behind port 443 can lead others to the homeserver there; 8448 alone leads nobody to the document.
+    let port = if closed { 443 } else { first.target.port };
+    vec![finding.remedy(advice(kinds.first().copied(), port))]
 }
 
 fn address(sight: &Sight<'_>) -> Vec<Finding> {
