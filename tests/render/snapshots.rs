@@ -34,7 +34,12 @@ fn every_file_of_every_combination() {
                 "there",
                 Existing::Elsewhere { url: "http://10.0.0.5:3000".into(), bridge: "http://10.0.0.5:3300".into() },
             ),
+            (
+                "open",
+                Existing::Elsewhere { url: "https://chat.example.org".into(), bridge: "http://10.0.0.5:3300".into() },
+            ),
         ] {
+            config.names.chat_elsewhere = place == "open";
             config.rocketchat.existing = Some(existing);
             let taken = files(&config, false);
             assert!(taken.iter().all(|file| !matches!(file.service, Service::Mongodb | Service::Rocketchat)));

@@ -155,7 +155,7 @@ fn outside(inside: &[Outcome]) -> Option<bool> {
     let Ended::Found(found) = &verdict.result else { return None };
     match found.as_slice() {
         [finding] if finding.status == Status::Ok => Some(true),
-        [finding] if finding.summary.starts_with(UNREACHED) => Some(false),
+        [finding] if finding.summary.contains(UNREACHED) => Some(false),
         _ => None,
     }
 }
