@@ -53,6 +53,8 @@ build: ## Build rcfed and the stand-ins
 
 down: ## Stop the bed and remove its namespaces
 	$(BED) down
+	second=$${RCFED_BED_DIR:-/tmp/rcfed-bed}-faults; \
+	if [ -d "$$second" ]; then RCFED_BED_DIR=$$second RCFED_BED_NS=$${RCFED_BED_NS:-rcfed}f $(BED) down; fi
 
 clean: down ## Also remove what was built
 	cargo clean

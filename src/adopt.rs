@@ -147,7 +147,8 @@ async fn look(client: &Client, config: &Config, found: &mut Found) -> Result<()>
     Ok(judge::judge(config, found)?)
 }
 
-/// `http://address:port` or `https://name` of Rocket.Chat itself as this machine reaches it; `None` while its container does not run.
+/// `http://address:port` or `https://name` of Rocket.Chat itself as this machine reaches it; `None` while its container does
+/// not run.
 pub async fn address(docker: Option<&Docker>, existing: &Existing) -> Result<Option<String>> {
     match (existing, docker) {
         (Existing::Elsewhere { url, .. }, _) => Ok(Some(url.clone())),

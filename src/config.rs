@@ -107,6 +107,12 @@ pub struct Names {
 }
 
 impl Names {
+    /// One name for everything, to be judged by itself.
+    pub fn alone(name: &DomainName) -> Self {
+        let [federated, chat, matrix] = [name, name, name].map(Clone::clone);
+        Self { federated, chat, matrix, apex: Apex::Here, chat_elsewhere: false }
+    }
+
     /// The names this machine answers for, each once, the federated one first.
     pub fn served(&self) -> Vec<&DomainName> {
         let apex = (self.apex == Apex::Here).then_some(&self.federated);

@@ -56,6 +56,8 @@ pub struct Site {
     /// started in a container costs more than most checks, so where all is well it is started once.
     mongodb: OnceCell<Result<serde_json::Value, String>>,
     postgres: OnceCell<Result<String, String>>,
+    /// Whether a federation tester outside reaches this machine, once one was asked and could say.
+    pub reached: OnceCell<bool>,
     /// Bytes of what fills the disk, once they were measured.
     pub sizes: OnceCell<BTreeMap<String, u64>>,
 }
@@ -64,8 +66,8 @@ impl Site {
     /// A deployment on the machine this process runs on.
     pub fn new(machine: Machine, past: Past) -> Self {
         let (dns, drift, sizes) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
-        let (mongodb, postgres) = (OnceCell::new(), OnceCell::new());
-        Self { machine, root: "/".into(), past, dns, drift, mongodb, postgres, sizes }
+        let (mongodb, postgres, reached) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
+        Self { machine, root: "/".into(), past, dns, drift, mongodb, postgres, reached, sizes }
     }
 
     /// MongoDB's `hello` to Rocket.Chat's user; `Err` if that user does not get one.

@@ -8,13 +8,14 @@ use std::time::Duration;
 use crate::adopt;
 use crate::config::{Config, Existing, Service};
 use crate::dns::Lookup;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::host::docker::{Docker, ImageConfig, Observed, RunState};
 use crate::host::fs::{self, Access};
 use crate::host::secrets::SecretStore;
 use crate::host::{Host, docker, facts, net};
 use crate::layout;
 use crate::matrix::Eyes;
+use crate::matrix::server_name::{NameError, ServerName};
 use crate::secrets::{Secret, SecretName};
 use crate::sizes::Sizes;
 use crate::topology::{self, ImageSource, Origin, Topology};
@@ -50,6 +51,11 @@ impl Machine {
         let topology = topology::topology(&config, sizes, &versions)?;
         let docker = Docker::new(&host.docker)?;
         Ok(Self { access: None, config, docker, host, secrets, topology, ui })
+    }
+
+    /// The federated domain as other servers write it.
+    pub fn server_name(&self) -> Result<ServerName> {
+        ServerName::parse(self.config.names.federated.as_str()).map_err(|error| no_server_name(&error))
     }
 
     /// The path on this machine of a path as in production.
@@ -137,6 +143,13 @@ impl Machine {
     }
 }
 
+fn no_server_name(error: &NameError) -> Error {
+    Error::new(
+        format!("the federated domain is no server name: {error}"),
+        "see `federated_domain` in the configuration",
+    )
+}
+
 /// What this machine has to share: its memory, and whether anybody reaches it by IPv6.
 pub fn sizes() -> Sizes {
     // Where /proc cannot be read, as if it were the smallest machine.
@@ -213,6 +226,12 @@ fn changed_files(config: &Config, store: &SecretStore) -> Result<Vec<SecretName>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sentences() {
+        let error = ServerName::parse("exam ple.org").unwrap_err();
+        insta::assert_snapshot!(crate::error::told([no_server_name(&error)]));
+    }
 
     /// Lines as the servers print them.
     #[test]

@@ -3,8 +3,8 @@
 //! Settings forced by the environment are ignored in silence if Rocket.Chat does not know them, and a changed setting
 //! can lose its forced value on the boot that upgrades it, so nothing counts as set until [`Client::read_back`] saw it.
 //! Likewise Rocket.Chat federates only after its own check said so, and never runs that check at boot:
-//! [`Client::verify_federation`] does. Requests go to the container's address without TLS, or to a Rocket.Chat elsewhere with it; never through a
-//! proxy.
+//! [`Client::verify_federation`] does. Requests go to the container's address without TLS, or to a Rocket.Chat elsewhere
+//! with it; never through a proxy.
 
 mod asks;
 mod error;
@@ -21,7 +21,7 @@ mod tests;
 pub use error::RestError;
 pub use read_back::Mismatch;
 pub use reqwest::Url;
-pub use verdict::{Problem, UNREACHED, Verdict};
+pub use verdict::{Problem, Verdict};
 
 use serde_json::{Value, json};
 

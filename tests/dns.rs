@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use hickory_resolver::proto::op::{Message, OpCode, ResponseCode};
 use hickory_resolver::proto::rr::rdata::{A, AAAA, CAA, CNAME, NS, caa::KeyValue};
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
-use rcfed::config::{Apex, Names, Proxy};
+use rcfed::config::{Names, Proxy};
 use rcfed::dns::{
     Caa, CaaVerdict, Expected, Fault, LETS_ENCRYPT, Lookup, Patience, Seen, Verdict, WaitError, judge, wait_for,
 };
@@ -169,8 +169,7 @@ fn name(text: &str) -> DomainName {
 }
 
 fn names() -> Names {
-    let only = name("chat.example.org");
-    Names { federated: only.clone(), chat: only.clone(), matrix: only, apex: Apex::Here, chat_elsewhere: false }
+    Names::alone(&name("chat.example.org"))
 }
 
 fn expected() -> Expected {

@@ -1,7 +1,7 @@
 //! A test invite between two deployments: accepted, refused, awaited, interrupted; and nothing is left of it.
 
 #[allow(dead_code)]
-#[path = "trouble/held.rs"]
+#[path = "support/held.rs"]
 mod held;
 #[path = "support/side.rs"]
 mod side;

@@ -1,7 +1,7 @@
 //! New tokens for both sides: a run that is killed anywhere is finished by the next one, and the old ones are dead.
 
 #[allow(dead_code)]
-#[path = "trouble/held.rs"]
+#[path = "support/held.rs"]
 mod held;
 #[path = "support/mod.rs"]
 mod support;

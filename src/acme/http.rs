@@ -20,6 +20,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::error::Authority;
 use super::trouble::Trouble;
 use crate::clock::{self, Clock};
+use crate::host::net::exchange::AGENT;
 use crate::host::tls::roots;
 
 /// For a TCP connection.
@@ -138,7 +139,7 @@ fn problem(json: serde_json::Value) -> Option<Problem> {
 /// RFC 8555 §6.1: the client's name first, then the library's, which is there already.
 fn name_ourselves(headers: &mut HeaderMap) {
     let library = headers.get(USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let ours = format!("rcfed/{} {library}", env!("CARGO_PKG_VERSION"));
+    let ours = format!("{AGENT} {library}");
     if let Ok(value) = HeaderValue::from_str(ours.trim_end()) {
         headers.insert(USER_AGENT, value);
     }

@@ -40,8 +40,8 @@ pub struct DoctorArgs {
     /// With names: also trust the certificates in this file (PEM)
     #[arg(long, value_name = "FILE")]
     pub ca: Option<PathBuf>,
-    /// Also ask this resolver what the world sees, or nobody (none); may be given several times. Without it, and without
-    /// --nameserver and --from, 1.1.1.1, 8.8.8.8 and 9.9.9.9 are asked, and so learn which names are looked at
+    /// Also ask this resolver what the world sees, or nobody (none); may be given several times. Without it, 1.1.1.1, 8.8.8.8
+    /// and 9.9.9.9 are asked, and so learn which names are looked at; not with --nameserver, --from, - or more than ten names
     #[arg(
         long,
         value_name = "IP[:PORT]",
@@ -240,7 +240,8 @@ async fn examine(
     let inside = doctor::run(&checks, &site, DEADLINE, |done| task.note(format!("{done} done")));
     let (mut outcomes, seen) = futures_util::future::join(inside, outside).await;
     if let Some(seen) = seen {
-        outcomes.extend(remote::beside(seen, &outcomes, only, config.profile.has_homeserver()));
+        let reached = site.reached.get().copied();
+        outcomes.extend(remote::beside(seen, reached, &outcomes, only, config.profile.has_homeserver()));
     }
     let took = started.elapsed().as_millis();
     drop(task);

@@ -103,24 +103,22 @@ impl InitArgs {
         let checked = async {
             let config = check::check(&context, gathered.config, wait).await?;
             prompt::unless_interrupted(unobstructed(&context.host, &config, &context.ui)).await?;
-            Ok(config)
+            let gathered = Gathered { config, ..gathered };
+            // Not under the feet of a run that is at work with the old configuration.
+            let (_lock, receipt) = begin(&context.host, "init")?;
+            gathered.record(&context.host, &receipt)?;
+            gathered.write(&context.host)?;
+            Ok(gathered)
         };
         let gathered = match (checked.await, &access) {
-            (Ok(config), _) => Gathered { config, ..gathered },
             (Err(error), Some(token)) => {
                 // Nothing comes of it, so nothing stays of it there either.
                 let _ = adopt::give_back(&context.host, &before, token).await;
                 return Err(error);
             }
-            (Err(error), None) => return Err(error),
+            (gathered, _) => gathered?,
         };
         let manner = Manner { may_install: true, terminal, looked: true, access, codes, ..Manner::default() };
-        {
-            // Not under the feet of a run that is at work with the old configuration.
-            let (_lock, receipt) = begin(&context.host, "init")?;
-            gathered.record(&context.host, &receipt)?;
-            gathered.write(&context.host)?;
-        }
         let config = gathered.config;
         let waits = apex.filter(|_| config.names.apex == Apex::Elsewhere);
         deploy(context.host.clone(), config.clone(), &context.ui, manner.clone(), "init").await?;

@@ -1,7 +1,7 @@
 //! What resolvers say that the whole world asks.
 //!
-//! This machine's resolver may know more than others, or something else: a network often has a zone of its own for its own names,
-//! and a resolver that checks no signatures finds what others refuse.
+//! This machine's resolver may know more than others, or something else: a network often has a zone of its own for its own
+//! names, and a resolver that checks no signatures finds what others refuse.
 
 use std::net::SocketAddr;
 use std::time::Duration;

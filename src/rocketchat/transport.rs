@@ -7,6 +7,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{Client, Factor, RestError, Url};
+use crate::host::net::exchange::AGENT;
 use crate::host::tls;
 use crate::secrets::Secret;
 
@@ -156,7 +157,7 @@ pub(super) fn client(base: &Url, authorities: Option<&str>) -> Result<reqwest::C
         .tls_backend_preconfigured(tls)
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
-        .user_agent(concat!("rcfed/", env!("CARGO_PKG_VERSION")))
+        .user_agent(AGENT)
         .build()
         .map_err(|error| RestError::Client(error.into()))
 }

@@ -13,9 +13,6 @@ use super::transport::Call;
 use super::{Client, RestError};
 use crate::config::Tester;
 
-/// What is told where a federation tester has looked and found nobody.
-pub const UNREACHED: &str = "the federation tester could not reach this server from outside";
-
 /// What Rocket.Chat thinks of its federation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
@@ -25,6 +22,8 @@ pub struct Verdict {
     pub ping: Result<Duration, Problem>,
     /// Whether other servers find this one.
     pub reachability: Result<(), Problem>,
+    /// Whether a federation tester outside reached this server; `None` if nobody outside looked.
+    pub reached: Option<bool>,
     /// One sentence for a person.
     pub words: String,
 }
@@ -55,8 +54,8 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Both halves: the ping's round trip, and whether others find this server.
-type Report = (Result<Duration, Problem>, Result<(), Problem>);
+/// Both halves: the ping's round trip, and whether others find this server; and whether somebody outside reached it.
+type Report = (Result<Duration, Problem>, Result<(), Problem>, Option<bool>);
 
 impl Client {
     /// Lets Rocket.Chat check its federation and tells what it found. Needs an administrator's token.
@@ -69,16 +68,16 @@ impl Client {
             Ok(_) | Err(RestError::Refused { .. }) => {}
             Err(error) => return Err(error),
         }
-        let (ping, reachability) = self.federation_report(tester).await?;
+        let (ping, reachability, reached) = self.federation_report(tester).await?;
         let valid = self.becomes_valid(ping.is_ok() && reachability.is_ok()).await?;
         let words = tell(valid, &ping, &reachability, tester);
-        Ok(Verdict { valid, ping, reachability, words })
+        Ok(Verdict { valid, ping, reachability, reached, words })
     }
 
     /// The verdict Rocket.Chat has stored, and what a look finds now; changes nothing. Needs an administrator's token.
     /// `tester` is who it was told to ask.
     pub async fn look_at_federation(&self, tester: Option<&Tester>) -> Result<Verdict, RestError> {
-        let (ping, reachability) = self.federation_report(tester).await?;
+        let (ping, reachability, reached) = self.federation_report(tester).await?;
         let valid = match self.setting(STATUS).await {
             Ok(value) => value == "Valid",
             // Hidden in some versions: then the report is all there is.
@@ -86,7 +85,7 @@ impl Client {
             Err(error) => return Err(error),
         };
         let words = tell(valid, &ping, &reachability, tester);
-        Ok(Verdict { valid, ping, reachability, words })
+        Ok(Verdict { valid, ping, reachability, reached, words })
     }
 
     async fn federation_report(&self, tester: Option<&Tester>) -> Result<Report, RestError> {
@@ -98,7 +97,7 @@ impl Client {
         let (Some(ping), Some(outside)) = (report.get("appservice"), report.get("externalReachability")) else {
             return Err(RestError::NoVerification);
         };
-        Ok((read_ping(ping), read_reachability(outside, tester)))
+        Ok((read_ping(ping), read_reachability(outside, tester), reached(outside, tester)))
     }
 
     /// Reads the stored status, which follows the button with a small delay.
@@ -186,7 +185,7 @@ fn read_reachability(half: &Value, tester: Option<&Tester>) -> Result<(), Proble
         )
     } else if said.is_empty() {
         (
-            UNREACHED,
+            "the federation tester could not reach this server from outside",
             "look from another machine whether `/.well-known/matrix/server` of the federated domain answers over HTTPS, \
              then run `sudo rcfed apply`",
         )
@@ -198,6 +197,16 @@ fn read_reachability(half: &Value, tester: Option<&Tester>) -> Result<(), Proble
         )
     };
     Err(Problem { text: with_own_words(text, said), hint: hint.into() })
+}
+
+/// Whoever is asked and gives no reason has looked. The relay of the server itself stands inside.
+fn reached(half: &Value, tester: Option<&Tester>) -> Option<bool> {
+    let said = half.get("error").and_then(Value::as_str).unwrap_or_default();
+    match half.get("ok") == Some(&Value::Bool(true)) {
+        _ if tester == Some(&Tester::Own) => None,
+        true => Some(true),
+        false => said.is_empty().then_some(false),
+    }
 }
 
 fn with_own_words(text: &str, said: &str) -> String {
@@ -241,3 +250,22 @@ const STATUS: &str = "Federation_Matrix_configuration_status";
 const CHECK_LIMIT: Duration = Duration::from_secs(60);
 const STATUS_READS: u32 = 10;
 const STATUS_PAUSE: Duration = Duration::from_millis(200);
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// Only who looked from outside, and found nobody or somebody, says that this server is reached or not.
+    #[test]
+    fn who_has_looked_from_outside() {
+        let elsewhere = Tester::At("https://tester.example.org".into());
+        let halves = [json!({"ok": true}), json!({"ok": false}), json!({"ok": false, "error": "fetch failed"})];
+        let said = |tester: Option<&Tester>| halves.each_ref().map(|half| reached(half, tester));
+        for tester in [None, Some(&elsewhere)] {
+            assert_eq!(said(tester), [Some(true), Some(false), None]);
+        }
+        assert_eq!(said(Some(&Tester::Own)), [None, None, None]);
+    }
+}

@@ -207,8 +207,13 @@ mod tests {
             let answers = Answers::from_toml(&toml, std::path::Path::new("answers.toml")).unwrap();
             let config = Config::from_answers(&answers, Mode::Unattended).unwrap();
             let problem = || Problem { text: String::new(), hint: "look, then run `sudo rcfed apply`".into() };
-            let seen =
-                |ping| rocketchat::Verdict { valid: false, ping, reachability: Err(problem()), words: String::new() };
+            let seen = |ping| rocketchat::Verdict {
+                valid: false,
+                ping,
+                reachability: Err(problem()),
+                reached: None,
+                words: String::new(),
+            };
             let told = [Ok(Duration::ZERO), Err(problem())].map(|ping| hint(&config, &seen(ping)).unwrap());
             format!("{proxy}: {}", told.join("\nwithout a ping: "))
         });

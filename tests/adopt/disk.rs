@@ -20,7 +20,7 @@ fn a_full_disk_before_what_is_not_rcfeds_is_changed() {
     let conf = bed.root().join("etc/nginx/conf.d");
     let old = std::fs::read(conf.join("old.conf")).unwrap();
     let (sites, state) = (Disk::over(&bed, conf, "64k"), Disk::over(&bed, bed.root().join("var/lib"), "4m"));
-    let (sites, state) = (Full::on(&bed, &sites), Full::on(&bed, &state));
+    let [sites, state] = [&sites, &state].map(|disk| Full::on(&bed, disk, bed.root()));
     std::fs::write(sites.path("old.conf"), old).unwrap();
 
     let answers = theirs.answers("dendrite", "container = \"chat_rocketchat_1\"");

@@ -9,7 +9,7 @@ mod front;
 mod full;
 mod guide;
 #[allow(dead_code)]
-#[path = "../trouble/held.rs"]
+#[path = "../support/held.rs"]
 mod held;
 mod open;
 #[path = "../support/screen.rs"]

@@ -275,5 +275,3 @@ fn what_cannot_be_changed_is_refused_before_anything_is_touched(bed: &Bed) {
     assert_eq!(containers(bed), before);
     insta::assert_snapshot!(told.join("\n\n"));
 }
-
-// ── what the tests share ────────────────────────────────────────────────────────────────────────────────────────────

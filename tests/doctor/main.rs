@@ -95,6 +95,11 @@ fn the_page_of_faults_is_that_of_the_table() {
         std::fs::write(&path, &page).unwrap();
     }
     assert!(std::fs::read_to_string(&path).unwrap_or_default() == page, "docs/faults.md is stale: run `make docs`");
+    assert_eq!(
+        told::names(),
+        faults::FAULTS.iter().map(|fault| fault.name).collect::<Vec<_>>(),
+        "tests/doctor/told.txt"
+    );
     for fault in faults::FAULTS {
         assert!(rcfed::doctor::find(fault.first).is_some(), "{}: there is no check {}", fault.name, fault.first);
     }

@@ -79,7 +79,7 @@ pub async fn examine(fault: &Fault) -> Report {
     let silent = [Silent, Chat(Spot::Name, crate::faults::Chat::Silent)];
     let deadline = match broken {
         [Slow] => 6000,
-        _ if broken.iter().any(|b| silent.contains(b)) => 3000,
+        _ if broken.iter().any(|b| silent.contains(b)) => 6000,
         _ => 10_000,
     };
     let wishes = Wishes { deadline: Duration::from_millis(deadline), ..Wishes::default() };

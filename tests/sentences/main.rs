@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 use literals::Literal;
 use shown::Shown;
 
-/// A shorter one is no sentence yet: a key, a path, a label.
+/// Words that are no placeholders. A shorter one is no sentence yet: a key, a path, a label.
 const FEWEST_WORDS: usize = 5;
 
 #[test]

@@ -59,10 +59,8 @@ impl<'a> Front<'a> {
             Kind::Apache => apache(bed, names),
             Kind::Caddy => caddy(bed, names),
         };
-        // The one of the test before may still be on its way out.
         let script = format!(
-            "for try in $(seq 50); do curl -s -o /dev/null --max-time 1 http://127.0.0.1/ || break; sleep 0.1; done\n\
-             {command} >&2 & server=$!\nwhile ! curl -s -o /dev/null --max-time 2 http://127.0.0.1/; do\n\
+            "{command} >&2 & server=$!\nwhile ! curl -s -o /dev/null --max-time 2 http://127.0.0.1/; do\n\
              kill -0 $server || exit 1\nsleep 0.1\ndone\necho listening\nwait"
         );
         let front = Self { bed, kind, _server: Server::on_droplet(&["sh", "-c", &script]) };
@@ -167,8 +165,6 @@ fn apache(bed: &Bed, names: &[&str]) -> String {
     let lines = documented("apache", names)
         .replace("/etc/ssl/example.org/fullchain.pem", chain.to_str().unwrap())
         .replace("/etc/ssl/example.org/key.pem", key.to_str().unwrap());
-    // One that another Apache left, whose process is not gone yet, would keep this one from starting.
-    let _ = std::fs::remove_file(format!("{state}/front.pid"));
     let conf = format!(
         "{modules}User www-data\nGroup www-data\nServerRoot {state}\nPidFile {state}/front.pid\nErrorLog /dev/stderr\nListen 80\nListen 443\n\
          ServerName {old}\n<VirtualHost *:80>\nServerName {old}\nDocumentRoot {state}/old\n</VirtualHost>\n{lines}\n",

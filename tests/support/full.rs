@@ -1,7 +1,7 @@
 //! A small disk that is full just when rcfed writes to it, and what may then be said and left.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::held::pid;
 use crate::support::{Bed, Run};
@@ -14,13 +14,16 @@ pub struct Full<'a> {
     pub root: String,
     /// The same as this process reaches it.
     pub seen: PathBuf,
+    /// The root of the deployment that has files on it.
+    deployment: PathBuf,
 }
 
 impl<'a> Full<'a> {
-    pub fn on(bed: &'a Bed, disk: &Disk) -> Self {
+    /// With the deployment whose root is `deployment` on it, or a part of it.
+    pub fn on(bed: &'a Bed, disk: &Disk, deployment: PathBuf) -> Self {
         let root = disk.0.to_str().unwrap().to_owned();
         let seen = PathBuf::from(format!("/proc/{}/root{root}", pid(bed, "droplet")));
-        Self { bed, root, seen }
+        Self { bed, root, seen, deployment }
     }
 
     pub fn path(&self, below: &str) -> PathBuf {
@@ -56,6 +59,6 @@ impl<'a> Full<'a> {
         let now = std::fs::read(self.path(named)).ok();
         assert_eq!(now.is_some(), before.is_some(), "{what}: there before, or there now");
         assert!(now == before || named.ends_with("receipt.jsonl"), "{what}: half-written");
-        whole(self.bed, Path::new(&self.root));
+        whole(self.bed, &self.deployment);
     }
 }

@@ -30,14 +30,19 @@ impl Screen {
 
     /// The screen, as soon as it shows `text`.
     pub fn wait_for(&self, text: &str, seconds: u64) -> String {
+        self.wait_for_times(text, 1, seconds)
+    }
+
+    /// The screen, as soon as it shows `text` so many times.
+    pub fn wait_for_times(&self, text: &str, times: usize, seconds: u64) -> String {
         let end = Instant::now() + Duration::from_secs(seconds);
         loop {
             // With what has scrolled away.
             let screen = self.tmux(&["capture-pane", "-p", "-S", "-200"]);
-            if screen.contains(text) {
+            if screen.matches(text).count() >= times {
                 return screen;
             }
-            assert!(Instant::now() < end, "no `{text}` within {seconds} s:\n{screen}");
+            assert!(Instant::now() < end, "`{text}` is not there {times} times within {seconds} s:\n{screen}");
             assert!(!screen.contains("exit 1"), "it failed:\n{screen}");
             std::thread::sleep(Duration::from_millis(150));
         }

@@ -34,24 +34,44 @@ pub fn serve(bed: &Bed, name: &str, printed: &str) -> Server {
 
 /// Key and certificate, by the bed's own authority.
 pub fn certificate(bed: &Bed, names: &[&str]) -> (PathBuf, PathBuf) {
+    let pki = PathBuf::from(bed.value("RCFED_STATE")).join("pki");
+    certificate_by(bed, &(pki.join("ca.key"), pki.join("ca.crt")), names)
+}
+
+/// Key and certificate of an authority that nobody on the bed knows.
+pub fn authority(bed: &Bed) -> (PathBuf, PathBuf) {
+    let of = |kind: &str| PathBuf::from(bed.value("RCFED_STATE")).join(format!("site-authority.{kind}"));
+    let (key, certificate) = (of("key"), of("crt"));
+    let files = ["-keyout", key.to_str().unwrap(), "-out", certificate.to_str().unwrap()];
+    let new = ["req", "-x509", "-days", "90", "-subj", "/CN=their own authority"];
+    openssl(&[&new[..], &CURVE, &files].concat());
+    (key, certificate)
+}
+
+const CURVE: [&str; 5] = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+
+/// What openssl prints.
+pub fn openssl(words: &[&str]) -> String {
+    let output = Command::new("openssl").args(words).output().expect("openssl");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Key and certificate, by an authority of which these are key and certificate.
+pub fn certificate_by(bed: &Bed, (ca_key, ca): &(PathBuf, PathBuf), names: &[&str]) -> (PathBuf, PathBuf) {
     let name = names[0];
     let state = PathBuf::from(bed.value("RCFED_STATE"));
     let at = |file: &str| state.join(file);
     let of = |kind: &str| state.join(format!("site-{name}.{kind}"));
     let (key, request, chain) = (of("key"), of("csr"), of("crt"));
-    let openssl = |words: &[&str]| {
-        let output = Command::new("openssl").args(words).output().expect("openssl");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    };
     let text = |path: &PathBuf| path.to_str().unwrap().to_owned();
     let (key_, request_, chain_) = (text(&key), text(&request), text(&chain));
-    let (ca, ca_key, conf) = (text(&at("pki/ca.crt")), text(&at("pki/ca.key")), text(&at("pki/openssl.cnf")));
+    let (ca, ca_key, conf) = (text(ca), text(ca_key), text(&at("pki/openssl.cnf")));
     let san = text(&of("ext"));
     std::fs::write(&san, format!("subjectAltName=DNS:{}\nextendedKeyUsage=serverAuth\n", names.join(",DNS:"))).unwrap();
-    let curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
     let subject = format!("/CN={name}");
     openssl(
-        &[&["req", "-config", &conf, "-new"], &curve[..], &["-subj", &subject, "-keyout", &key_, "-out", &request_]]
+        &[&["req", "-config", &conf, "-new"][..], &CURVE, &["-subj", &subject, "-keyout", &key_, "-out", &request_]]
             .concat(),
     );
     openssl(&[
@@ -76,20 +96,22 @@ pub fn certificate(bed: &Bed, names: &[&str]) -> (PathBuf, PathBuf) {
 
 /// nginx with a site of its own and `lines` in it.
 pub fn nginx(bed: &Bed, lines: &str) -> Server {
-    let (key, chain) = certificate(bed, &["fed.test"]);
+    let site = format!("{lines}\nlocation / {{ return 303 https://elsewhere.example/; }}");
+    started(&format!("nginx -c {}", nginx_conf(bed, ("fed.test", ADDRESS), &certificate(bed, &["fed.test"]), &site)))
+}
+
+/// The configuration of an nginx that serves `site` over TLS, under this name and at this address.
+pub fn nginx_conf(bed: &Bed, (name, address): (&str, &str), (key, chain): &(PathBuf, PathBuf), site: &str) -> String {
     let state = bed.value("RCFED_STATE");
     let conf = format!(
         "daemon off; pid {state}/site-nginx.pid; error_log stderr; events {{}}\nhttp {{\naccess_log off;\n\
          client_body_temp_path {state}/site-body; proxy_temp_path {state}/site-proxy;\n\
          fastcgi_temp_path {state}/site-f; uwsgi_temp_path {state}/site-u; scgi_temp_path {state}/site-s;\n\
-         server {{\nlisten {}:443 ssl;\nserver_name fed.test;\nssl_certificate {};\nssl_certificate_key {};\n{lines}\n\
-         location / {{ return 303 https://elsewhere.example/; }}\n}}\n}}\n",
-        ADDRESS,
+         server {{\nlisten {address}:443 ssl;\nserver_name {name};\nssl_certificate {};\nssl_certificate_key {};\n{site}\n}}\n}}\n",
         chain.display(),
         key.display(),
     );
-    let file = kept(bed, "site-nginx.conf", &conf);
-    started(&format!("nginx -c {file}"))
+    kept(bed, "site-nginx.conf", &conf)
 }
 
 /// A file in the bed's state directory.
@@ -101,12 +123,16 @@ pub fn kept(bed: &Bed, name: &str, text: &str) -> String {
 
 /// Starts a web server on the internet's side, and waits until it takes connections.
 pub fn started(command: &str) -> Server {
-    let address = ADDRESS;
+    started_at("inet", &[], ("fed.test", ADDRESS), command)
+}
+
+/// Starts a web server in a place of the bed, and waits until it takes connections under this name and at this address.
+pub fn started_at(place: &str, words: &[&str], (name, address): (&str, &str), command: &str) -> Server {
     let script = format!(
-        "{command} >&2 & server=$!\nwhile ! curl -sk -o /dev/null --max-time 2 --resolve fed.test:443:{address} https://fed.test/; do\n\
+        "{command} >&2 & server=$!\nwhile ! curl -sk -o /dev/null --max-time 2 --resolve {name}:443:{address} https://{name}/; do\n\
          kill -0 $server || exit 1\nsleep 0.1\ndone\necho listening\nwait"
     );
-    Server::start("inet", &["sh", "-c", &script])
+    Server::start(place, &[words, &["sh", "-c", &script]].concat())
 }
 
 /// `ADDRESS CHAIN KEY (PATH ANSWER)…`

@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use crate::support::{Bed, Run};
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -103,12 +104,29 @@ impl Server {
     }
 }
 
+/// Whether one of a process group is no zombie.
+fn alive(group: Pid) -> bool {
+    let group = group.as_raw_nonzero().to_string();
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let mut stats = processes.filter_map(|process| std::fs::read_to_string(process.path().join("stat")).ok());
+    stats.any(|stat| {
+        // pid (name) state ppid pgrp …, and the name may have anything in it.
+        let rest: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').take(3).collect();
+        matches!(rest[..], [state, _, of] if state != "Z" && of == group)
+    })
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         // `bed run` and the program are a group of their own.
         let group = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).unwrap();
         let _ = kill_process_group(group, Signal::KILL);
         let _ = self.child.wait();
+        // The next one needs its ports. Who was orphaned may be a zombie for ever, and has none.
+        let end = Instant::now() + Duration::from_secs(5);
+        while alive(group) && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 }
 

@@ -49,7 +49,7 @@ fn a_full_disk_at_each_kind_of_write() {
     bed.run(&["docker", "pull", "-q", "docker.io/library/nginx:1.28"]);
     let ordered = orders(&bed);
     let disk = Disk::of(&bed, "4m");
-    let full = Full::on(&bed, &disk);
+    let full = Full::on(&bed, &disk, disk.0.clone());
     std::fs::create_dir_all(full.path("etc/cron.d")).unwrap();
     for (point, named, short) in WRITES {
         if !(short || all()) {

@@ -24,6 +24,7 @@ mod disk;
 mod engine;
 #[path = "../support/full.rs"]
 mod full;
+#[path = "../support/held.rs"]
 mod held;
 mod network;
 mod registry;

@@ -81,13 +81,7 @@ fn question(found: &Preflight, names: &Names) -> (String, Vec<(Choice, String)>)
         return (note, vec![(Choice::Wait, "I change the records now; wait for them (Ctrl-C ends it)".into()), stop]);
     }
     // Judged as if it had to be here, since nobody is told unasked to take a web site down.
-    let here = Names {
-        federated: name.clone(),
-        chat: name.clone(),
-        matrix: name.clone(),
-        apex: Apex::Here,
-        chat_elsewhere: false,
-    };
+    let here = Names::alone(name);
     let judged = dns::judge(&here, &found.expected, &found.seen);
     let changes = judged.names.iter().flat_map(|report| &report.changes);
     let records: String = changes.map(|change| format!("\n      {change}")).collect();

@@ -10,7 +10,7 @@ use tokio::sync::OnceCell;
 
 use super::wizard::{Lookup, Lookups};
 use crate::answers::{Answers, Key};
-use crate::config::{Apex, Names, Proxy};
+use crate::config::{Names, Proxy};
 use crate::dns::{self, Expected, NameReport, Verdict};
 use crate::domain::DomainName;
 use crate::host::Host;
@@ -59,13 +59,7 @@ impl Network {
         let lookup = dns::Lookup::new(&self.host);
         let seen = lookup.all([name]).await;
         // Judged by itself: which of the three names it will be is not known yet.
-        let names = Names {
-            federated: name.clone(),
-            chat: name.clone(),
-            matrix: name.clone(),
-            apex: Apex::Here,
-            chat_elsewhere: false,
-        };
+        let names = Names::alone(name);
         let expected = Expected { addresses, proxy: Proxy::Gateway, issuer: None };
         let report = dns::judge(&names, &expected, &seen).names.into_iter().next()?;
         Some((report, expected))
@@ -158,13 +152,7 @@ mod tests {
                     authoritative: vec![],
                     caa: Caa::None,
                 };
-                let names = Names {
-                    federated: name.clone(),
-                    chat: name.clone(),
-                    matrix: name.clone(),
-                    apex: Apex::Here,
-                    chat_elsewhere: false,
-                };
+                let names = Names::alone(&name);
                 let judged = dns::judge(&names, &expected, &BTreeMap::from([(name.clone(), seen)]));
                 lines.push(line(&judged.names[0], &expected));
             }

@@ -300,6 +300,9 @@ fn judge_ping(answer: Option<Answer>, profile: Profile) -> Finding {
 async fn verdict(site: &Site) -> Result<Finding> {
     let config = &site.machine.config;
     let verdict = client(site).await?.look_at_federation(config.rocketchat.federation_tester.as_ref()).await;
+    if let Ok(Verdict { reached: Some(reached), .. }) = &verdict {
+        let _ = site.reached.set(*reached);
+    }
     Ok(judge_verdict(verdict, &config.rocketchat, config.names.apex))
 }
 

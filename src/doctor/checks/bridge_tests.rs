@@ -56,7 +56,7 @@ fn the_verdict_in_words() {
     let problem =
         || Problem { text: "the federation tester could not reach it".into(), hint: "look from outside".into() };
     let verdict = |valid, ping: Result<(), Problem>, reachability| {
-        Ok(Verdict { valid, ping: ping.map(|()| Duration::ZERO), reachability, words: String::new() })
+        Ok(Verdict { valid, ping: ping.map(|()| Duration::ZERO), reachability, reached: None, words: String::new() })
     };
     let refused = RestError::RateLimited { what: "tell the result of its check" };
     insta::assert_snapshot!(words([

@@ -146,7 +146,7 @@ async fn mongodb_login(site: &Arc<Site>) -> Result<Finding> {
     Ok(judge_login("mongodb.login", "MongoDB", "Rocket.Chat", site.mongodb().await.as_ref().err()))
 }
 
-/// Whether `whom` is let in; `Err` is why not.
+/// Whether `whom` is let in; `refused` is why not.
 fn judge_login(id: &'static str, database: &str, whom: &str, refused: Option<&String>) -> Finding {
     match refused {
         None => Finding::ok(id, database, format!("lets {whom} in")),

@@ -75,8 +75,11 @@ fn judge(health: &Value) -> Vec<Finding> {
             .remedy("what waits is delivered by itself once the bridge takes it"),
         ));
     } else if invites > 0 && oldest >= STUCK {
-        let whom =
-            if unresolved == invites { "until Dendrite tells whether it accepted them" } else { "for the bridge" };
+        let whom = match (unresolved == invites, invites) {
+            (false, _) => "for the bridge",
+            (true, 1) => "until Dendrite tells whether it accepted it",
+            (true, _) => "until Dendrite tells whether it accepted them",
+        };
         findings.push(with_error(
             Finding::warn(ID, SUBJECT, format!("does not get on: {many} {whom}, the oldest for {}", span(oldest)))
                 .remedy("what waits is delivered by itself once its receiver answers"),
@@ -134,6 +137,7 @@ mod tests {
             health(json!({ "invites": 1, "oldest_seconds": 3 })),
             health(json!({ "invites": 2, "oldest_seconds": 599, "last_error": error })),
             health(json!({ "invites": 2, "unresolved": 1, "oldest_seconds": 600, "last_error": error })),
+            health(json!({ "invites": 1, "unresolved": 1, "oldest_seconds": 90_000 })),
             health(json!({ "invites": 2, "unresolved": 2, "oldest_seconds": 90_000 })),
             health(json!({ "invites": 9, "full": true, "oldest_seconds": 200_000, "last_error": error })),
             health(json!({ "journal": "No space left on device" })),

@@ -103,8 +103,8 @@ fn page(sight: &Sight<'_>) -> Vec<Finding> {
             match sight.own {
             Some(_) => finding.command("sudo rcfed apply"),
             None => finding.remedy(format!(
-                "Rocket.Chat was found under that name: let every address of {host} lead to it, or remove the record of the one \
-                 that does not"
+                "Rocket.Chat was found under that name: let every address of {host} lead to it, or remove the record of \
+                 the one that does not"
             )),
         }
         };

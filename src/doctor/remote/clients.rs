@@ -178,30 +178,24 @@ fn allowed(cors: &Cors) -> String {
 
 fn api(_: &Sight<'_>, clients: &ClientSide) -> Vec<Finding> {
     let Ok(client) = &clients.client.outcome else { return Vec::new() };
+    const LEAD: &str =
+        "correct base_url in the client document, or let the proxy pass /_matrix/client to the homeserver";
+    const ALLOW: &str = "the homeserver sends `Access-Control-Allow-Origin: *` itself: let the proxy pass it on, and add none of its own";
     let warn =
-        |said: &str, seen: String| {
-            vec![Finding::warn(API, &client.base_url, said).seen(seen).remedy(
-                "correct base_url in the client document, or let the proxy pass /_matrix/client to the homeserver",
-            )]
-        };
+        |said: &str, seen: String, remedy| vec![Finding::warn(API, &client.base_url, said).seen(seen).remedy(remedy)];
     match &clients.versions {
         None => Vec::new(),
-        Some(Err(trouble)) => warn("is where clients are sent, and it does not answer", trouble.to_string()),
+        Some(Err(trouble)) => warn("is where clients are sent, and it does not answer", trouble.to_string(), LEAD),
         Some(Ok(versions)) if !versions.is_homeserver => warn(
             "is where clients are sent, and no homeserver answers there",
             format!("{}: status {}", versions.url, versions.status),
+            LEAD,
         ),
         Some(Ok(versions)) if !versions.cors.allows_everybody() => warn(
             "does not let pages from elsewhere read its answers",
             format!("{}: {}", versions.url, allowed(&versions.cors)),
-        )
-        .into_iter()
-        .map(|finding| {
-            finding.remedy(
-                "the homeserver sends `Access-Control-Allow-Origin: *` itself: let the proxy pass it on, and add none of its own",
-            )
-        })
-        .collect(),
+            ALLOW,
+        ),
         Some(Ok(_)) => vec![Finding::ok(API, &client.base_url, "answers clients")],
     }
 }

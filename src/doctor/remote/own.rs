@@ -15,15 +15,14 @@ use super::{Sight, judge, reach, table};
 use crate::config::{Apex, Service};
 use crate::doctor::check::Place;
 use crate::doctor::engine::{Ended, Outcome};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::finding::{Finding, Status};
 use crate::host::net;
 use crate::machine::Machine;
 use crate::matrix::probe::chat::{self, ChatSeen};
-use crate::matrix::server_name::{NameError, ServerName};
+use crate::matrix::server_name::ServerName;
 use crate::matrix::signing_key::SigningKey;
 use crate::matrix::{Eyes, Look, Wishes, look};
-use crate::rocketchat::UNREACHED;
 use crate::secrets::SecretName;
 
 /// What only the server's own machine sees.
@@ -61,7 +60,7 @@ struct Around {
 /// Looks. The error is what keeps it from being tried at all.
 pub async fn see(machine: &Machine, public_resolvers: Arc<[SocketAddr]>) -> Result<Seen> {
     let names = &machine.config.names;
-    let name = ServerName::parse(names.federated.as_str()).map_err(|error| no_name(&error))?;
+    let name = machine.server_name()?;
     // Whether the records are right is asked by another check.
     let mut eyes = machine.eyes()?;
     eyes.public_resolvers = public_resolvers;
@@ -92,16 +91,16 @@ pub async fn see(machine: &Machine, public_resolvers: Arc<[SocketAddr]>) -> Resu
     Ok(Seen { look, own, around, at: jiff::Timestamp::now() })
 }
 
-fn no_name(error: &NameError) -> Error {
-    Error::new(
-        format!("the federated domain is no server name: {error}"),
-        "see `federated_domain` in the configuration",
-    )
-}
-
 /// The outcomes of every row beside those from inside: what a failure inside explains is not told again. Without a
-/// `homeserver` Rocket.Chat is what answers other servers.
-pub fn beside(seen: Result<Seen>, inside: &[Outcome], only: &[&'static str], homeserver: bool) -> Vec<Outcome> {
+/// `homeserver` Rocket.Chat is what answers other servers. `reached` is what a federation tester outside says, if one was
+/// asked and could say.
+pub fn beside(
+    seen: Result<Seen>,
+    reached: Option<bool>,
+    inside: &[Outcome],
+    only: &[&'static str],
+    homeserver: bool,
+) -> Vec<Outcome> {
     let seen = match seen {
         Ok(seen) => seen,
         Err(error) => {
@@ -116,10 +115,9 @@ pub fn beside(seen: Result<Seen>, inside: &[Outcome], only: &[&'static str], hom
         }
     };
     let Seen { mut look, mut own, around, at } = seen;
-    let outside = outside(inside);
-    own.reached = outside == Some(true);
+    own.reached = reached == Some(true);
     // What neither we nor somebody outside can reach is not the fault of a router that leads nothing back in.
-    if let Some(around) = around.filter(|around| outside.unwrap_or(!around.inside)) {
+    if let Some(around) = around.filter(|around| reached.unwrap_or(!around.inside)) {
         (look, own.chat, own.instead) = (around.look, around.chat, around.instead);
     }
     let sight = Sight { look: &look, now: at.as_millisecond(), own: Some(&own) };
@@ -147,17 +145,6 @@ pub fn blocked(look: &Look) -> bool {
 /// Whether `only` picks a row of this table at all.
 pub fn wanted(only: &[&'static str]) -> bool {
     only.is_empty() || table().iter().any(|row| only.contains(&row.id))
-}
-
-/// Whether a federation tester outside reaches this machine, if one was asked.
-fn outside(inside: &[Outcome]) -> Option<bool> {
-    let verdict = inside.iter().find(|outcome| outcome.id == "rocketchat.verdict")?;
-    let Ended::Found(found) = &verdict.result else { return None };
-    match found.as_slice() {
-        [finding] if finding.status == Status::Ok => Some(true),
-        [finding] if finding.summary.contains(UNREACHED) => Some(false),
-        _ => None,
-    }
 }
 
 /// Addresses that were tried and did not take a single connection. Where this machine has no IPv6, nothing was tried.
@@ -204,15 +191,4 @@ async fn gateway(machine: &Machine) -> Result<Option<IpAddr>> {
     let url = machine.url(Service::Gateway, 443).await?;
     let address = url.as_deref().and_then(|url| url.strip_prefix("http://")?.parse::<std::net::SocketAddr>().ok());
     Ok(address.map(|address| address.ip()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sentences() {
-        let error = ServerName::parse("exam ple.org").unwrap_err();
-        insta::assert_snapshot!(crate::error::told([no_name(&error)]));
-    }
 }

@@ -119,17 +119,24 @@ fn server(sight: &Sight<'_>) -> Vec<Finding> {
                 .seen(format!("{}: {}", at(&first.target), kinds[0])),
         ];
     }
-    let documents = &sight.look.discovery.well_known;
-    let closed = targets.iter().all(|seen| seen.target.port == 8448) && !documents.is_empty();
-    let closed = closed && documents.iter().all(|fetch| !fetch.reached());
-    let said = match closed {
-        true => "cannot be connected to: neither port 443, where its document would be, nor port 8448 answers",
-        false => "cannot be connected to: no address answers",
+    // Where a document could lead others to the homeserver, if port 443 answered.
+    let fallen_back = targets.iter().all(|seen| seen.target.port == 8448);
+    let documents = sight.look.discovery.well_known.iter().filter(|_| fallen_back);
+    let documents: Option<Vec<_>> =
+        documents.map(|fetch| Some((fetch.address, fetch.silence().filter(|trouble| trouble.is_silence())?))).collect();
+    let documents = documents.unwrap_or_default();
+    let (said, trouble, port) = match documents.first() {
+        Some((_, trouble)) => (
+            "cannot be connected to: neither port 443, where its document would be, nor port 8448 answers",
+            Some(*trouble),
+            443,
+        ),
+        None => ("cannot be connected to: no address answers", kinds.first().copied(), first.target.port),
     };
     let finding = Finding::fail(SERVER, sight.name(), said);
-    let document = documents.iter().filter(|_| closed);
-    let document = document.filter_map(|fetch| Some((SocketAddr::new(fetch.address, 443), fetch.silence()?)));
-    let finding = document.fold(finding, |finding, (at, trouble)| finding.seen(format!("{at}: {trouble}")));
+    let finding = documents.iter().fold(finding, |finding, (address, trouble)| {
+        finding.seen(format!("{}: {trouble}", SocketAddr::new(*address, 443)))
+    });
     let finding = targets.iter().fold(finding, |finding, seen| {
         finding.seen(format!(
             "{}: {}",
@@ -137,9 +144,7 @@ fn server(sight: &Sight<'_>) -> Vec<Finding> {
             seen.trouble.as_ref().map(ToString::to_string).unwrap_or_default()
         ))
     });
-    // A document behind port 443 can lead others to the homeserver there; 8448 alone leads nobody to the document.
-    let port = if closed { 443 } else { first.target.port };
-    vec![finding.remedy(advice(kinds.first().copied(), port))]
+    vec![finding.remedy(advice(trouble, port))]
 }
 
 fn address(sight: &Sight<'_>) -> Vec<Finding> {

@@ -75,7 +75,7 @@ pub(super) const CHECKS: &[Remote] = &[
         &[DNSSEC, AGREE],
         stale,
         Doc {
-            what: "Whether this machine's resolver, and the resolvers 1.1.1.1, 8.8.8.8 and 9.9.9.9 that many people use, say what the zone's own servers say.",
+            what: "Whether this machine's resolver, and the resolvers 1.1.1.1, 8.8.8.8 and 9.9.9.9 that many people use (asked for up to ten names, and without `--nameserver`), say what the zone's own servers say.",
             why: "An answer is kept for its time to live, the news that there is none too. Others believe the old one as long.",
             fails: "It works from some servers and not from others, although the zone is right.",
             fix: "Wait until that time, or ask whoever runs the resolver to flush the name.",

@@ -21,7 +21,6 @@ use crate::host::tls;
 use crate::machine::Machine;
 use crate::matrix::discovery;
 use crate::matrix::keys::ServerKeys;
-use crate::matrix::server_name::ServerName;
 use crate::render;
 use crate::rocketchat::license::FEDERATION;
 use crate::rocketchat::{Client, RestError};
@@ -155,10 +154,6 @@ fn unanswered(name: &DomainName) -> String {
     format!("Rocket.Chat has keys as {name}, but nobody answers for {name} at port 443")
 }
 
-fn no_server_name(error: impl std::fmt::Display) -> Error {
-    Error::new(error.to_string(), "see `federated_domain` in the configuration")
-}
-
 fn wrong_way(other: &str, wanted: &str) -> String {
     format!("it names {other}, not {wanted}")
 }
@@ -223,8 +218,7 @@ fn judge(body: &str, name: &str, now: i64) -> Result<(), String> {
 /// Whether the web site on the federated domain sends other servers here.
 async fn delegated(machine: &Machine) -> Result<Result<(), String>> {
     let config = &machine.config;
-    let name = ServerName::parse(config.names.federated.as_str());
-    let name = name.map_err(no_server_name)?;
+    let name = machine.server_name()?;
     let seen = discovery::find(&name, &machine.eyes()?, Until::now() + PATIENCE / 2).await;
     let wanted = format!("{}:443", render::delegate(config));
     let said: Vec<String> =
@@ -263,7 +257,6 @@ mod tests {
             not_sent(&name, NO_DOCUMENT),
             format!("  hint: {LET_IT}"),
             unanswered(&name),
-            crate::error::told([no_server_name("`a b` is no server name")]),
         ];
         insta::assert_snapshot!(told.join("\n"));
     }
