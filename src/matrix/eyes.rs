@@ -52,13 +52,24 @@ impl Eyes {
 
     /// Connects to exactly this address. With `name`, TLS is spoken and the name is sent, or nothing if it is an address.
     pub async fn open(&self, peer: SocketAddr, name: Option<&str>, until: Instant) -> Result<Wire, Trouble> {
+        self.open_offering(Alpn::Http1, peer, name, until).await
+    }
+
+    /// The same, with these protocols offered inside TLS.
+    pub async fn open_offering(
+        &self,
+        alpn: Alpn,
+        peer: SocketAddr,
+        name: Option<&str>,
+        until: Instant,
+    ) -> Result<Wire, Trouble> {
         if is_private(peer.ip()) && !self.private_allowed {
             return Err(Trouble::Private);
         }
         let port = self.ports.get(&peer.port()).copied().unwrap_or(peer.port());
         let address = self.instead.get(&peer.ip()).copied().unwrap_or(peer.ip());
         let sni = name.filter(|name| name.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_err());
-        let tls = name.map(|_| Tls { sni, alpn: Alpn::Http1 });
+        let tls = name.map(|_| Tls { sni, alpn });
         let mut wire = self.clients.open(SocketAddr::new(address, port), tls, Limits::until(until)).await?;
         wire.peer = peer;
         Ok(wire)

@@ -36,10 +36,12 @@ pub struct Inside<'a> {
     pub extra: &'a [CertificateDer<'static>],
 }
 
+/// Where a homeserver publishes its keys.
+const KEYS: &str = "/_matrix/key/v2/server";
 /// The longest documents that are read, in bytes: keys, and everything else.
 const LONGEST_KEYS: usize = 256 * 1024;
 const LONGEST: usize = 16 * 1024;
-/// The most a server may take to answer an announced body.
+/// The most a server may take to answer an announced body, or over HTTP/2.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Looks at the homeserver of `name` at `target`; over at `until`.
@@ -57,25 +59,25 @@ pub async fn probe(name: &ServerName, target: &Target, inside: Inside<'_>, eyes:
     seen.tls = tls;
     seen.connect_ms = Some(millis(connected_in));
     let identity = async {
-        let keys = first.get("/_matrix/key/v2/server", &target.host_header, LONGEST_KEYS).await;
+        let keys = first.get(KEYS, &target.host_header, LONGEST_KEYS).await;
         let other = other_form(target);
         let plain = version(&mut first, &target.host_header).await;
         let other = version(&mut first, &other).await;
-        (keys, [plain, other])
+        let agents = proxy::agents(&mut first).await;
+        (keys, [plain, other], agents)
     };
     let mut second = Lane::new(target, eyes, until);
     let through = async {
         let paths = proxy::paths(&mut second).await;
-        let agents = proxy::agents(&mut second).await;
         let signed = match inside.signing_key {
             Some(key) => Some(signed(&mut second, name, key).await),
             None => None,
         };
-        (paths, agents, signed)
+        (paths, signed, proxy::body_limit(&mut second, PATIENCE).await)
     };
-    let mut third = Lane::new(target, eyes, until.min(Instant::now() + PATIENCE));
-    let ((keys, versions), (paths, agents, signed), body) =
-        join3(identity, through, proxy::body_limit(&mut third)).await;
+    let third = Lane::new(target, eyes, until.min(Instant::now() + PATIENCE));
+    let http2 = third.get_http2(KEYS, LONGEST_KEYS);
+    let ((keys, versions, agents), (paths, signed, body), http2) = join3(identity, through, http2).await;
     seen.paths = Some(paths);
     seen.agents = agents;
     seen.body_limit = Some(body);
@@ -87,6 +89,7 @@ pub async fn probe(name: &ServerName, target: &Target, inside: Inside<'_>, eyes:
         seen.cloudflare = cloudflare(target, Some(answer));
     }
     seen.keys = Some(keys.map(|answer| Keys::of(&answer)));
+    seen.http2 = http2.map(|keys| keys.map(|answer| Keys::of(&answer)));
     seen
 }
 

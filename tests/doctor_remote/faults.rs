@@ -57,6 +57,8 @@ pub enum Break {
     SmallBodies,
     /// Whoever has this in the `User-Agent` is refused.
     Filters(&'static str),
+    /// HTTP/2 is offered as well, and how it is.
+    Http2(Over),
     /// Only `Host` with its port is known.
     OneHost,
     /// The version is not told.
@@ -88,6 +90,23 @@ pub enum Certificate {
     SelfSigned,
     Stranger,
     Ending,
+}
+
+/// How HTTP/2 is beside HTTP/1.1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// The same answers.
+    Same,
+    /// Another homeserver of the same name.
+    Other,
+    /// This status, whatever is asked.
+    Status(u16),
+    /// A body that never ends, or a head of this many bytes.
+    Endless,
+    Header(usize),
+    /// It was agreed on, and HTTP/1.1 is spoken, or nothing is ever said.
+    NotSpoken,
+    Silent,
 }
 
 /// Where a Rocket.Chat is.
@@ -317,6 +336,15 @@ pub const FAULTS: &[Fault] = &[
     fault("The proxy refuses large bodies", "proxy.body", &[SmallBodies]),
     fault("The proxy refuses Synapse by its name", "proxy.agent", &[Filters("Synapse/")]),
     fault("The proxy refuses this doctor by its name, and nobody else", "keys.answer", &[Filters("rcfed/")]),
+    fault("HTTP/2 is offered and as good as HTTP/1.1", "nothing", &[Http2(Over::Same)]),
+    fault("HTTP/2 leads to a web site", "proxy.alpn", &[Http2(Over::Status(200))]),
+    fault("HTTP/2 leads to another homeserver", "proxy.alpn", &[Http2(Over::Other)]),
+    fault("HTTP/2 is taken for a connection to another name", "proxy.alpn", &[Http2(Over::Status(421))]),
+    fault("HTTP/2 leads to nothing", "proxy.alpn", &[Http2(Over::Status(404))]),
+    fault("HTTP/2 answers without an end", "proxy.alpn", &[Http2(Over::Endless)]),
+    fault("HTTP/2 answers with a header of two megabytes", "proxy.alpn", &[Http2(Over::Header(2_000_000))]),
+    fault("HTTP/2 is offered and not spoken", "proxy.alpn", &[Http2(Over::NotSpoken)]),
+    fault("HTTP/2 is offered and never answered", "proxy.alpn", &[Http2(Over::Silent)]),
     fault("The proxy takes the connection for one to another name", "keys.answer", &[Keys(421, "", "")]),
     fault(
         "Pages from elsewhere may not read the client document",

@@ -8,6 +8,7 @@ mod bed;
 mod faults;
 mod ground;
 mod healthy;
+mod http2;
 mod rare;
 mod rocketchat;
 #[path = "../matrix/servers.rs"]

@@ -139,6 +139,11 @@ pub const CASES: &[Case] = &[
     ("The other form of the name is not answered", |look| {
         each(look, |seen| seen.versions[1] = Err(Trouble::Closed(Stage::Head)));
     }),
+    ("HTTP/2 is as good as HTTP/1.1", |look| each(look, |seen| seen.http2 = seen.keys.clone())),
+    ("HTTP/2 is offered by somebody slow", |look| {
+        keys(look, |keys| keys.took_ms = 1500);
+        each(look, |seen| seen.http2 = Some(Err(Trouble::Timeout(Stage::Head))));
+    }),
     ("The version is not answered", |look| each(look, |seen| seen.versions[0] = Err(Trouble::Closed(Stage::Head)))),
     ("Paths are answered in a way that says nothing", |look| {
         each(look, |seen| seen.paths.as_mut().unwrap().normalisation = Normalisation::Inconclusive);

@@ -19,6 +19,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::faults::Break::{self, *};
 use crate::faults::{Certificate, Fault, Spot};
+use crate::http2;
 use crate::rocketchat::{self, Front};
 use crate::servers::{Authority, Identity, raw, reply, web};
 
@@ -56,6 +57,9 @@ pub async fn examine(fault: &Fault) -> Report {
             let _ = tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut Vec::new()).await;
         })
         .await
+    } else if let Some(over) = broken.iter().find_map(|b| if let Http2(over) = b { Some(*over) } else { None }) {
+        let tls = certificate(&[NAME, HOST], None, &authority).acceptor_of(&[b"h2".to_vec(), b"http/1.1".to_vec()]);
+        http2::server(tls, over, homeserver(broken), homeserver(broken)).await
     } else {
         web("127.0.0.1:0", Some(identity(matrix_certificate, &authority)), homeserver(broken)).await
     };
@@ -143,12 +147,16 @@ fn identity(certificate: Option<Certificate>, authority: &Authority) -> TlsAccep
 }
 
 fn identity_for(names: &[&str], certificate: Option<Certificate>, authority: &Authority) -> TlsAcceptor {
+    self::certificate(names, certificate, authority).acceptor()
+}
+
+fn certificate(names: &[&str], certificate: Option<Certificate>, authority: &Authority) -> Identity {
     let in_days = |days: i64| {
         let day = (Timestamp::now() + Duration::from_secs(86_400 * days as u64)).strftime("%Y %m %d").to_string();
         let parts: Vec<i32> = day.split(' ').map(|part| part.parse().unwrap()).collect();
         rcgen::date_time_ymd(parts[0], parts[1] as u8, parts[2] as u8)
     };
-    let identity: Identity = match certificate.unwrap_or(Certificate::Good) {
+    match certificate.unwrap_or(Certificate::Good) {
         Certificate::Good => authority.deep_leaf(names, |_| {}),
         Certificate::Expired => authority.deep_leaf(names, |leaf| {
             (leaf.not_before, leaf.not_after) = (rcgen::date_time_ymd(2020, 1, 1), rcgen::date_time_ymd(2020, 3, 1));
@@ -170,8 +178,7 @@ fn identity_for(names: &[&str], certificate: Option<Certificate>, authority: &Au
             Identity { chain: vec![certificate.der().clone()], key }
         }
         Certificate::Stranger => Authority::named("Somebody else").deep_leaf(names, |_| {}),
-    };
-    identity.acceptor()
+    }
 }
 
 /// Authority information access with caIssuers `http://ca.example/i.der` (RFC 5280 §4.2.2.1).

@@ -152,21 +152,18 @@ pub async fn web<H>(address: &str, tls: Option<TlsAcceptor>, answer: H) -> Socke
 where
     H: Fn(&str) -> Option<String> + Clone + Send + Sync + 'static,
 {
-    raw(address, tls, move |mut stream| {
-        let answer = answer.clone();
-        async move {
-            loop {
-                let request = head(&mut stream).await;
-                let Some(text) = Some(request).filter(|text| !text.is_empty()).and_then(|text| answer(&text)) else {
-                    return;
-                };
-                if stream.write_all(text.as_bytes()).await.is_err() {
-                    return;
-                }
-            }
+    raw(address, tls, move |stream| answers(stream, answer.clone())).await
+}
+
+/// Answers one request after another of a connection.
+pub async fn answers(mut stream: Box<dyn Talk>, answer: impl Fn(&str) -> Option<String>) {
+    loop {
+        let request = head(&mut stream).await;
+        let Some(text) = Some(request).filter(|text| !text.is_empty()).and_then(|text| answer(&text)) else { return };
+        if stream.write_all(text.as_bytes()).await.is_err() {
+            return;
         }
-    })
-    .await
+    }
 }
 
 /// An answer with a length.

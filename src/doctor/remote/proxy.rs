@@ -3,13 +3,14 @@
 use super::super::check::{Doc, Place};
 use super::{Remote, Sight, at, words};
 use crate::finding::Finding;
-use crate::host::net::exchange::{AGENT as OURS, Trouble};
-use crate::matrix::probe::{BODY, BodyLimit, Normalisation, Slashes, Status};
+use crate::host::net::exchange::{AGENT as OURS, End, Trouble};
+use crate::matrix::probe::{BODY, BodyLimit, Keys, Normalisation, Slashes, Status};
 
 const PATHS: &str = "proxy.paths";
 const SLASHES: &str = "proxy.slashes";
 const BODIES: &str = "proxy.body";
 const AGENT: &str = "proxy.agent";
+const ALPN: &str = "proxy.alpn";
 
 pub(super) const CHECKS: &[Remote] = &[
     Remote {
@@ -68,6 +69,19 @@ pub(super) const CHECKS: &[Remote] = &[
             source: "matrix-federation-tester issue 144; Synapse issue 14220.",
         },
     },
+    Remote::row(
+        Place::Proxy,
+        ALPN,
+        &["keys.answer"],
+        http2,
+        Doc {
+            what: "Where HTTP/2 is offered: whether the keys come over it as they do over HTTP/1.1.",
+            why: "Dendrite and others speak HTTP/2 wherever it is offered, Synapse never does.",
+            fails: "Some servers cannot reach this one, always the same ones; the others can, and so can most testers.",
+            fix: "Let the proxy pass `/_matrix` on over both, or do not offer HTTP/2: nginx without `http2`.",
+            source: "RFC 9113, section 3.2; RFC 9110, section 15.5.20 (421); Synapse issue 5551.",
+        },
+    ),
 ];
 
 fn paths(sight: &Sight<'_>) -> Vec<Finding> {
@@ -119,6 +133,53 @@ fn agent(sight: &Sight<'_>) -> Vec<Finding> {
         let finding = told.fold(finding, |finding, (agent, status)| finding.seen(format!("{agent}: status {status}")));
         Some(finding.seen(format!("{OURS}: status {}", ours.status)).remedy(words::AGENT))
     })
+}
+
+fn http2(sight: &Sight<'_>) -> Vec<Finding> {
+    // A second after which an answer that did not come may only be late.
+    const QUICK: u64 = 1000;
+    sight.each(|seen| {
+        let plain = seen.keys.as_ref()?.as_ref().ok()?;
+        let finding = |said: &str| Finding::fail(ALPN, at(&seen.target), said).remedy(words::HTTP2);
+        Some(match seen.http2.as_ref()? {
+            Ok(keys) if keys_of(keys).is_some() && keys_of(keys) == keys_of(plain) => {
+                Finding::ok(ALPN, at(&seen.target), "answers with its keys over HTTP/2, too")
+            }
+            // One who asks often may have to wait.
+            Ok(Keys { status: 429, .. }) => return None,
+            Ok(keys) if keys_of(keys).is_some() => {
+                let told = |keys: &Keys| {
+                    keys_of(keys).map(|(name, keys)| format!("{} of {name}", keys.join(", "))).unwrap_or_default()
+                };
+                finding("answers over HTTP/2 with other keys than over HTTP/1.1")
+                    .seen(format!("HTTP/1.1: {}", told(plain)))
+                    .seen(format!("HTTP/2: {}", told(keys)))
+            }
+            Ok(keys) => {
+                let said = match keys.status {
+                    421 => "takes a connection over HTTP/2 for one to another name; its keys come over HTTP/1.1 only",
+                    200 => "answers over HTTP/2 with something else than its keys, which come over HTTP/1.1 only",
+                    _ => "answers over HTTP/2 with an error; its keys come over HTTP/1.1 only",
+                };
+                finding(said).seen(format!("over HTTP/2: status {}; begins with {:?}", keys.status, keys.beginning))
+            }
+            Err(trouble @ Trouble::Timeout(_)) if plain.took_ms > QUICK => Finding::unknown(
+                ALPN,
+                at(&seen.target),
+                format!("offers HTTP/2 and is too slow to be asked over it: {trouble}"),
+            ),
+            Err(trouble) => finding("offers HTTP/2 and gives no answer over it; its keys come over HTTP/1.1 only")
+                .seen(trouble.to_string()),
+        })
+    })
+}
+
+/// Whose keys an answer has, and which, if it has any.
+fn keys_of(answer: &Keys) -> Option<(&str, Vec<String>)> {
+    let document = answer.document.as_ref().ok().filter(|_| answer.status == 200 && answer.end == End::Whole)?;
+    let mut keys: Vec<String> = document.keys.iter().map(|key| format!("{} {}", key.id, key.key)).collect();
+    keys.sort();
+    Some((document.server_name.as_deref().unwrap_or_default(), keys))
 }
 
 fn body(sight: &Sight<'_>) -> Vec<Finding> {

@@ -34,6 +34,12 @@ pub(super) const AGENT: &str = "exempt /_matrix and /.well-known/matrix from wha
      nginx: no `if ($http_user_agent …)` there; ModSecurity: SecRuleEngine Off in that location; Cloudflare: a rule that skips \
      Browser Integrity Check and Bot Fight Mode";
 
+/// How HTTP/2 comes to the same place as HTTP/1.1.
+pub(super) const HTTP2: &str = "pass /_matrix on for HTTP/2 as for HTTP/1.1, in a virtual host and with a certificate of this name; or do not offer it:\n\
+     nginx: no `http2` at `listen`, no `http2 on;`  (on one address and port it counts for all server blocks)\n\
+     Apache: Protocols http/1.1\n\
+     Caddy, in the global options: servers { protocols h1 }";
+
 /// How to take large requests.
 pub(super) const BODY: &str = "nginx, in the server block: client_max_body_size 50M;  (it takes 1 MB if nothing is said)\n\
      Apache: LimitRequestBody 52428800\n\

@@ -1,4 +1,4 @@
-//! HTTP/1.1 for diagnosis: one stream, requests byte for byte as given, and everything seen on the way.
+//! HTTP for diagnosis: one stream, requests byte for byte as given, and everything seen on the way.
 //!
 //! An HTTP library repairs what a doctor has to see: it re-encodes paths, follows, decompresses, forgets times, and trusts
 //! the length that a stranger promises. Here nothing is repaired, and everything has a limit: the time of the whole
@@ -7,6 +7,7 @@
 
 mod body;
 mod head;
+mod http2;
 mod open;
 mod trouble;
 

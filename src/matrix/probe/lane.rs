@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
-use crate::host::net::exchange::{Answer, Head, Request, Trouble, Wire};
+use crate::host::net::exchange::{Alpn, Answer, Head, Request, Stage, Trouble, Wire};
 use crate::host::tls::TlsFacts;
 use crate::matrix::Eyes;
 use crate::matrix::discovery::Target;
@@ -51,12 +51,36 @@ impl<'a> Lane<'a> {
         self.exchange(&Request { method, target: path, host, headers, body: most }).await
     }
 
-    /// Announces a body of `length` bytes, see [`Wire::expect`].
-    pub async fn announce(&mut self, path: &str, length: u64) -> Result<Head, Trouble> {
+    /// Announces a body of `length` bytes, see [`Wire::expect`]; over after `patience`.
+    pub async fn announce(&mut self, path: &str, length: u64, patience: Duration) -> Result<Head, Trouble> {
         let headers = [("Content-Type", "application/json")];
         let host = &self.target.host_header;
         let request = Request { method: "PUT", target: path, host, headers: &headers, body: 0 };
-        self.open().await?.expect(&request, length).await
+        let kept = self.wire.take().filter(Wire::is_reusable);
+        let asked = async {
+            if let Some(mut wire) = kept {
+                match wire.expect(&request, length).await {
+                    Err(Trouble::Closed(_) | Trouble::Reset(_)) => {}
+                    answer => return answer,
+                }
+            }
+            self.open().await?.expect(&request, length).await
+        };
+        let until = self.until.min(Instant::now() + patience);
+        timeout_at(until, asked).await.unwrap_or(Err(Trouble::Timeout(Stage::Head)))
+    }
+
+    /// Asks on a connection of its own that offers HTTP/2 as well; `None` if the server does not take that up.
+    pub async fn get_http2(&self, path: &str, most: usize) -> Option<Result<Answer, Trouble>> {
+        let (peer, name) = (SocketAddr::new(self.target.address, self.target.port), &self.target.certificate_name);
+        let request = Request { method: "GET", target: path, host: &self.target.host_header, headers: &[], body: most };
+        match self.eyes.open_offering(Alpn::Http2First, peer, Some(name), self.until).await {
+            Ok(wire) if wire.is_http2() => Some(wire.exchange_http2(&request).await),
+            Ok(_) => None,
+            // Who takes connections but not one more has limits, which says nothing about HTTP/2.
+            Err(trouble) if trouble.is_silence() => None,
+            Err(trouble) => Some(Err(trouble)),
+        }
     }
 
     async fn exchange(&mut self, request: &Request<'_>) -> Result<Answer, Trouble> {

@@ -1,5 +1,7 @@
 //! What a proxy in front of a homeserver does to requests: two paths and an announcement tell.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::lane::Lane;
@@ -108,8 +110,8 @@ pub(super) async fn agents(lane: &mut Lane<'_>) -> Vec<(&'static str, Result<u16
 }
 
 /// Announces a large body. Nothing of it is ever sent.
-pub(super) async fn body_limit(lane: &mut Lane<'_>) -> Result<BodyLimit, Trouble> {
-    let head = lane.announce("/_matrix/federation/v1/send/rcfed", BODY).await?;
+pub(super) async fn body_limit(lane: &mut Lane<'_>, patience: Duration) -> Result<BodyLimit, Trouble> {
+    let head = lane.announce("/_matrix/federation/v1/send/rcfed", BODY, patience).await?;
     Ok(match head.status {
         100 => BodyLimit::Taken,
         413 => BodyLimit::Refused,

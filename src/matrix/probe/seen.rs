@@ -24,6 +24,8 @@ pub struct Seen {
     pub versions: Vec<Result<Version, Trouble>>,
     /// The keys.
     pub keys: Option<Result<Keys, Trouble>>,
+    /// The keys once more over HTTP/2; none if the server does not speak it.
+    pub http2: Option<Result<Keys, Trouble>>,
     /// How paths arrive.
     pub paths: Option<Paths>,
     /// What others get who ask for the version under these names: the `User-Agent`, and the status.
@@ -116,6 +118,7 @@ impl Seen {
             connect_ms: None,
             versions: Vec::new(),
             keys: None,
+            http2: None,
             paths: None,
             agents: Vec::new(),
             body_limit: None,

@@ -10,7 +10,7 @@ const MOST_HEADERS: usize = 128;
 /// The head of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
-    /// 0 or 1, of HTTP/1.x.
+    /// 0 or 1, of HTTP/1.x; 0 of HTTP/2.
     pub minor: u8,
     /// Status code.
     pub status: u16,
@@ -34,6 +34,13 @@ impl Head {
     /// Whether one of the comma-separated words of a header is `word`, in whatever case.
     pub fn says(&self, name: &str, word: &str) -> bool {
         self.all(name).flat_map(|value| value.split(',')).any(|part| part.trim().eq_ignore_ascii_case(word))
+    }
+
+    /// A head that came over HTTP/2, which has no words after the status.
+    pub(super) fn of_http2(parts: &hyper::http::response::Parts) -> Self {
+        let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+        let headers = parts.headers.iter().map(|(name, value)| (name.to_string(), text(value.as_bytes()))).collect();
+        Self { minor: 0, status: parts.status.as_u16(), reason: String::new(), headers }
     }
 
     /// Whether the connection stays open (RFC 9112 §9.3).

@@ -18,7 +18,7 @@ use crate::host::tls::witness;
 pub enum Alpn {
     /// `http/1.1`, the one that is then spoken.
     Http1,
-    /// `h2` before `http/1.1`, to see what the server takes. No request can follow if it takes the first.
+    /// `h2` before `http/1.1`, as programs do that know both; [`Wire::is_http2`] tells what the server took.
     Http2First,
     /// The extension is not sent, as by old clients.
     Nothing,

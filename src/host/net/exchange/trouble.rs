@@ -32,6 +32,9 @@ pub enum Trouble {
     /// No HTTP came back; the first bytes.
     #[error("the answer is not HTTP/1: {0:?}")]
     NotHttp(String),
+    /// HTTP/2 was agreed on, and what came is none, or says no.
+    #[error("HTTP/2 failed: {0}")]
+    Http2(String),
     /// The head of the answer never ended.
     #[error("the head of the answer is longer than 64 KiB")]
     LongHead,
@@ -134,6 +137,7 @@ mod tests {
             ),
             Trouble::of(&Error::other(rustls::Error::HandshakeNotComplete), Stage::Tls),
             Trouble::NotHttp("SSH-2.0-OpenSSH".into()),
+            Trouble::Http2("frame with invalid size".into()),
             Trouble::interim(8),
             Trouble::name(),
             Trouble::LongHead,
