@@ -10,6 +10,7 @@ use super::report::Report;
 use crate::config::Names;
 use crate::dns::is_private;
 use crate::finding::Finding;
+use crate::matrix::server_name::ServerName;
 use crate::secrets::{Secret, SecretName};
 
 /// What is replaced by what.
@@ -60,6 +61,14 @@ impl Redactor {
         parts.sort_by_key(|(value, _)| std::cmp::Reverse(value.len()));
         self.words.extend(parts);
         self.public = true;
+        self
+    }
+
+    /// Hides other servers that were named.
+    #[must_use]
+    pub fn and_servers(mut self, servers: &[ServerName]) -> Self {
+        let servers = servers.iter().map(|name| name.host().to_string()).zip(1..);
+        self.words.extend(servers.map(|(host, number)| (host, format!("server-{number}.example.net"))));
         self
     }
 
@@ -120,13 +129,21 @@ impl Redactor {
     }
 }
 
+/// Whether the last three characters stand for another one, as in `%3Aexample.org`.
+fn ends_escaped(text: &str) -> bool {
+    let mut last = text.bytes().rev();
+    let (two, one, percent) = (last.next(), last.next(), last.next());
+    let digit = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_hexdigit());
+    percent == Some(b'%') && digit(one) && digit(two)
+}
+
 /// Every occurrence that is not part of a longer name.
 fn replaced(text: &str, value: &str, stand_in: &str) -> String {
     let inside = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     let mut result = String::with_capacity(text.len());
     let mut from = 0;
     for (at, _) in text.match_indices(value) {
-        let before = text[..at].chars().next_back().is_some_and(inside);
+        let before = text[..at].chars().next_back().is_some_and(inside) && !ends_escaped(&text[..at]);
         let after = text[at + value.len()..].chars().next().is_some_and(inside);
         if !before && !after && at >= from {
             result.push_str(&text[from..at]);
@@ -147,6 +164,11 @@ fn is_word(c: char) -> bool {
 fn word(word: &str) -> String {
     let core = word.trim_end_matches([':', '.']);
     let end = &word[core.len()..];
+    // As persons stand in paths.
+    let plain = core.replace("%40", "@").replace("%3A", ":");
+    if plain != core {
+        return self::word(&plain).replace('@', "%40").replace(':', "%3A") + end;
+    }
     let (address, port) = match core.rsplit_once(':') {
         Some((address, port)) if address.parse::<IpAddr>().is_ok_and(|ip| ip.is_ipv4()) => {
             (address, format!(":{port}"))
@@ -162,6 +184,7 @@ fn word(word: &str) -> String {
         return match (local, domain.split_once(':')) {
             ("", Some(("rocket.cat", server))) => format!("@rocket.cat:{server}{end}"),
             ("", Some((_, server))) => format!("@user:{server}{end}"),
+            (key, Some((_, server))) if key.ends_with('=') => format!("{key}@user:{server}{end}"),
             ("", None) => word.to_owned(),
             _ => format!("somebody@{domain}{end}"),
         };
@@ -203,6 +226,7 @@ mod tests {
             "/?access_token=q8WlmTPxGd40bKzvN2cYhR71&x=1",
             "https://acme.com/_matrix from 8.8.4.4:443, 8.8.4.4, [2a01:4f8::1]:8448 and 172.18.0.5:3000 at 10:00:00",
             "@ada:acme.com invited @rocket.cat:acme.com; mail ada@acme.com",
+            "GET /profile/%40ada%3Aacme.com and ?user_id=%40ada%3Aacme.com: 404, user_id=@ada:acme.com",
             "key 0123456789abcdef0123456789abcdef0123 in rcfed-rocketchat, 7.10.15, 2026-11-23T10:00:00Z",
         ];
         let own = Redactor::secrets(secrets());
