@@ -5,9 +5,9 @@
 //! outside by [`remote`], whose rows stand in the same reference.
 //!
 //! # Guarantees
-//! Nothing is changed on the machine, with three exceptions that leave nothing behind: an empty transaction to the bridge,
+//! Nothing is changed on the machine, with four exceptions that leave nothing behind: an empty transaction to the bridge,
 //! a message to the administrator's own conversation that is deleted at once, and a throw-away container for `nginx -t`
-//! while the gateway is down.
+//! while the gateway is down, and one question to each server that somebody names to be reached.
 
 mod check;
 mod checks;
@@ -25,6 +25,7 @@ use std::path::PathBuf;
 use tokio::sync::OnceCell;
 
 pub use check::{Check, Doc, Place, Row};
+pub use checks::outbound::ID as OUTBOUND;
 pub use checks::{find, rows, table, without_engine};
 pub use closing::once_more;
 pub use engine::{Ended, Outcome, run, with_needs};
@@ -38,6 +39,7 @@ use crate::config::{Existing, Service};
 use crate::error::Result;
 use crate::finding::Finding;
 use crate::machine::Machine;
+use crate::matrix::server_name::ServerName;
 use crate::step;
 
 /// What the checks look at: a deployment on this machine.
@@ -58,6 +60,8 @@ pub struct Site {
     postgres: OnceCell<Result<String, String>>,
     /// Whether a federation tester outside reaches this machine, once one was asked and could say.
     pub reached: OnceCell<bool>,
+    /// Other servers that the homeserver is to reach.
+    pub outbound: Vec<ServerName>,
     /// Bytes of what fills the disk, once they were measured.
     pub sizes: OnceCell<BTreeMap<String, u64>>,
 }
@@ -67,7 +71,7 @@ impl Site {
     pub fn new(machine: Machine, past: Past) -> Self {
         let (dns, drift, sizes) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
         let (mongodb, postgres, reached) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
-        Self { machine, root: "/".into(), past, dns, drift, mongodb, postgres, reached, sizes }
+        Self { machine, root: "/".into(), past, dns, drift, mongodb, postgres, reached, outbound: Vec::new(), sizes }
     }
 
     /// MongoDB's `hello` to Rocket.Chat's user; `Err` if that user does not get one.

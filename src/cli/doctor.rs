@@ -1,5 +1,6 @@
 //! `rcfed doctor`: this machine's deployment, or any server name from outside.
 
+mod outbound;
 mod outside;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ use crate::host::facts;
 use crate::host::fs;
 use crate::layout;
 use crate::machine::{self, Machine};
+use crate::matrix::server_name::ServerName;
 use crate::secrets::SecretName;
 use crate::ui::{Ui, Verbosity};
 
@@ -51,6 +53,9 @@ pub struct DoctorArgs {
         value_parser = public_resolver
     )]
     pub public_resolver: Vec<PublicResolver>,
+    /// Also see whether the own homeserver reaches this server, which it asks for a profile; may be given several times
+    #[arg(long, value_name = "SERVER_NAME")]
+    pub outbound: Vec<ServerName>,
     /// Print JSON on stdout (docs/doctor.schema.json); for several names one line each
     #[arg(long)]
     pub json: bool,
@@ -76,10 +81,10 @@ pub struct DoctorArgs {
     #[arg(long, value_name = "FILE")]
     pub prometheus: Option<PathBuf>,
     /// List every check
-    #[arg(long, conflicts_with_all = ["names", "from", "explain", "only", "json", "share", "changes", "html", "junit", "prometheus"])]
+    #[arg(long, conflicts_with_all = ["names", "from", "outbound", "explain", "only", "json", "share", "changes", "html", "junit", "prometheus"])]
     pub list_checks: bool,
     /// Explain a check: what it tests, why, how it fails, the fix
-    #[arg(long, value_name = "ID", value_parser = id, conflicts_with_all = ["names", "from", "only", "json", "share", "changes", "html", "junit", "prometheus"])]
+    #[arg(long, value_name = "ID", value_parser = id, conflicts_with_all = ["names", "from", "outbound", "only", "json", "share", "changes", "html", "junit", "prometheus"])]
     pub explain: Option<&'static str>,
 }
 
@@ -129,10 +134,12 @@ impl DoctorArgs {
         if self.ca.is_some() {
             return Err(Error::usage("`--ca` is for looks from outside", "give a server name as well"));
         }
+        outbound::named(&self)?;
         if !facts::is_root() {
             return Err(not_root());
         }
         let config = load(None, &context.host, Mode::Unattended)?;
+        outbound::possible(&self.outbound, &config)?;
         let (socket, known) = (context.host.docker.clone(), config.clone());
         let mut machine = match Machine::new(context.host, config, &machine::sizes(), context.ui) {
             Ok(machine) => machine,
@@ -148,8 +155,10 @@ impl DoctorArgs {
         let kept = machine.path(doctor::PAST);
         let past = Past::load(&kept)?;
         let public = self.public_resolvers(&machine.host);
-        let (report, sizes) = examine(&machine, past.clone(), &self.only, public).await?;
-        let hide = redactor(&machine, self.share)?;
+        let mut site = Site::new(machine.clone(), past.clone());
+        site.outbound.clone_from(&self.outbound);
+        let (report, sizes) = examine(site, &self.only, public).await?;
+        let hide = redactor(&machine, self.share)?.and_servers(if self.share { &self.outbound } else { &[] });
         let news = self.changes.then(|| hide.changes(self.changed(&past, &report)));
         let report = hide.report(report);
         if self.only.is_empty() {
@@ -221,11 +230,12 @@ impl DoctorArgs {
 
 /// The report, and the bytes of what fills the disk.
 async fn examine(
-    machine: &Machine,
-    past: Past,
+    site: Site,
     only: &[&'static str],
     public: Arc<[SocketAddr]>,
 ) -> Result<(Report, BTreeMap<String, u64>)> {
+    let site = Arc::new(site);
+    let machine = &site.machine;
     let config = &machine.config;
     let mut checks: Vec<&'static Check> = doctor::table();
     if !only.is_empty() {
@@ -235,7 +245,6 @@ async fn examine(
     let subject = subject(config);
     let task = machine.ui.task(format!("{} checks", checks.len()));
     let started = Instant::now();
-    let site = Arc::new(Site::new(machine.clone(), past));
     let outside = async { if remote::wanted(only) { Some(remote::see(machine, public).await) } else { None } };
     let inside = doctor::run(&checks, &site, DEADLINE, |done| task.note(format!("{done} done")));
     let (mut outcomes, seen) = futures_util::future::join(inside, outside).await;

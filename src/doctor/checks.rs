@@ -10,6 +10,7 @@ mod growth;
 mod homeserver;
 mod machine;
 mod names;
+pub mod outbound;
 mod queue;
 mod rocketchat;
 mod upkeep;
@@ -32,6 +33,7 @@ pub fn table() -> Vec<&'static Check> {
         upkeep::UPGRADE,
         databases::CHECKS,
         homeserver::CHECKS,
+        outbound::CHECKS,
         certificate::FILE,
         gateway::CHECKS,
         certificate::CHECKS,

@@ -3,8 +3,14 @@
 
 mod faults;
 mod hairpin;
+mod outbound;
+#[path = "../support/site.rs"]
+mod site;
 #[path = "../support/mod.rs"]
 mod support;
+#[allow(dead_code)]
+#[path = "../support/surroundings.rs"]
+mod surroundings;
 mod told;
 
 use std::collections::BTreeMap;
@@ -23,13 +29,14 @@ use support::{Bed, Run};
 fn every_fault_of_a_dendrite_deployment() {
     let Some(bed) = Bed::up() else { return };
     // What a cloud or a person says where no interface shows it.
-    let answers = bed.answers("dendrite", "address = [\"198.51.100.10\"]");
+    let answers = outbound::trusted(&bed, bed.answers("dendrite", "address = [\"198.51.100.10\"]"));
     let init = bed.rcfed(&["init", "--answers", answers.to_str().unwrap(), "--yes", "--no-input"]).well();
     let last = init.stderr.lines().last().unwrap_or_default();
     assert!(last.starts_with("✓ Look at everything once more") && !last.contains('—'), "{}", init.stderr);
     healthy(&bed, "after init");
     outputs(&bed);
     hairpin::tried(&bed);
+    outbound::tried(&bed);
     tries(&bed, Where::Dendrite);
 }
 
@@ -39,12 +46,13 @@ fn every_fault_of_a_synapse_deployment() {
         return;
     }
     let Some(bed) = Bed::up() else { return };
-    let answers = bed.answers("synapse", "");
+    let answers = outbound::trusted(&bed, bed.answers("synapse", ""));
     // A bridge that reads the token in the query alone.
     let older = "[images]\nrocketchat = \"registry.rocket.chat/rocketchat/rocket.chat:6.13.1\"\n";
     std::fs::write(&answers, std::fs::read_to_string(&answers).unwrap() + older).unwrap();
     bed.rcfed(&["init", "--answers", answers.to_str().unwrap(), "--yes", "--no-input"]).well();
     healthy(&bed, "after init");
+    outbound::tried(&bed);
     tries(&bed, Where::Synapse);
 }
 

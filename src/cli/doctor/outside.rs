@@ -7,7 +7,7 @@ use futures_util::stream::{self, BoxStream, Stream, StreamExt};
 use jiff::Timestamp;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, BufReader};
 
-use super::DoctorArgs;
+use super::{DoctorArgs, outbound};
 use crate::cli::Context;
 use crate::dns::Lookup;
 use crate::doctor::{self, Redactor, Report, remote};
@@ -32,6 +32,9 @@ pub(super) async fn run(args: &DoctorArgs, context: &Context) -> Result<()> {
             format!("`{flag}` compares runs on this machine's own deployment"),
             "leave it away, or the names",
         ));
+    }
+    if let Some(name) = args.outbound.first() {
+        return Err(outbound::misplaced(name));
     }
     if let Some(id) = args.only.iter().find(|id| !remote::table().iter().any(|row| row.id == **id && !row.own)) {
         return Err(Error::usage(

@@ -9,7 +9,7 @@ use super::server::{Server, internal, json_body, only, refusal, unhelpful, unrec
 use super::talk::{create, forget, invite, joined, kick, leave, say, state};
 use super::{log, rooms};
 use crate::matrix;
-use crate::web::{Answer, Request, decode};
+use crate::web::{Answer, Request, decode, encode};
 
 /// Who is asking.
 pub(super) struct Device {
@@ -29,6 +29,7 @@ pub async fn route(server: &Server, request: &Request, rest: &[&str]) -> Answer 
 async fn v3(server: &Server, request: &Request, path: &[&str]) -> Answer {
     let wanted = match path {
         ["account", "whoami"] | ["register", "available"] | ["sync"] | ["joined_rooms"] => Method::GET,
+        ["profile", _] => Method::GET,
         ["rooms", _, "state", _] | ["rooms", _, "state", _, _] => Method::GET,
         ["register"] | ["createRoom"] | ["join", _] => Method::POST,
         ["rooms", _, "forget" | "invite" | "join" | "kick" | "leave"] => Method::POST,
@@ -51,6 +52,7 @@ async fn v3(server: &Server, request: &Request, path: &[&str]) -> Answer {
         ["register", "available"] => available(server, request).await,
         ["register"] => register(server, request).await,
         ["sync"] => sync(server, request).await,
+        ["profile", user] => profile(server, &decode(user)).await,
         ["createRoom"] => create(server, request).await,
         ["joined_rooms"] => joined(server, request).await,
         ["rooms", room, "state", kind] => state(server, request, &decode(room), &decode(kind), "").await,
@@ -132,6 +134,36 @@ async fn whoami(server: &Server, request: &Request) -> Outcome {
     Ok(match authenticate(server, request).await? {
         Ok(who) => Answer::json(200, &json!({"user_id": who.user, "device_id": who.device, "is_guest": false})),
         Err(refused) => refused,
+    })
+}
+
+/// clientapi/routing/profile.go, GetProfile: for anybody; a server elsewhere is asked, and whatever comes of it that is
+/// neither a profile nor 404 is an internal error, and a line of the log.
+async fn profile(server: &Server, user: &str) -> Outcome {
+    let ours = &server.config.server_name;
+    let missing = || refusal(404, "M_NOT_FOUND", "The user does not exist or does not have a profile");
+    let failed = |why: &str| {
+        log::error(&format!("getProfile failed: {why}"));
+        refusal(500, "M_UNKNOWN", "Internal server error")
+    };
+    let Some((local, domain)) = user.strip_prefix('@').and_then(|rest| rest.split_once(':')) else {
+        return Ok(failed(&format!("invalid ID {user:?}")));
+    };
+    if domain == ours {
+        let found = server.database.account(local).await?;
+        return Ok(match found {
+            Some(_) => Answer::json(200, &json!({"avatar_url": "", "displayname": local})),
+            None => missing(),
+        });
+    }
+    // fclient LookupProfile
+    let target = format!("/_matrix/federation/v1/query/profile?user_id={}", encode(user));
+    Ok(match rooms::ask(server, domain, Method::GET, &target, None).await {
+        Ok(profile) => {
+            Answer::json(200, &json!({"avatar_url": profile["avatar_url"], "displayname": profile["displayname"]}))
+        }
+        Err(why) if why.starts_with(&format!("{domain}: 404 ")) => missing(),
+        Err(why) => failed(&why),
     })
 }
 
