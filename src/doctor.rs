@@ -26,9 +26,9 @@ use tokio::sync::OnceCell;
 
 pub use check::{Check, Doc, Place, Row};
 pub use checks::outbound::ID as OUTBOUND;
-pub use checks::{find, rows, table, without_engine};
+pub use checks::{HASTE, find, rows, table, without_engine};
 pub use closing::once_more;
-pub use engine::{Ended, Outcome, run, with_needs};
+pub use engine::{Ended, Haste, Outcome, run, with_needs};
 pub use output::{html, json, junit, pages, prometheus, terminal};
 pub use past::{Change, FILE as PAST, Past};
 pub use report::{Counts, Report, Subject};

@@ -246,7 +246,7 @@ async fn examine(
     let task = machine.ui.task(format!("{} checks", checks.len()));
     let started = Instant::now();
     let outside = async { if remote::wanted(only) { Some(remote::see(machine, public).await) } else { None } };
-    let inside = doctor::run(&checks, &site, DEADLINE, |done| task.note(format!("{done} done")));
+    let inside = doctor::run(&checks, &site, doctor::HASTE, DEADLINE, |done| task.note(format!("{done} done")));
     let (mut outcomes, seen) = futures_util::future::join(inside, outside).await;
     if let Some(seen) = seen {
         let reached = site.reached.get().copied();

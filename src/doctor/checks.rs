@@ -16,7 +16,7 @@ mod rocketchat;
 mod upkeep;
 
 use super::check::{Check, Row};
-use super::engine::{Ended, Outcome};
+use super::engine::{Ended, Haste, Outcome};
 use super::remote;
 use crate::config::Config;
 use crate::finding::Status;
@@ -47,6 +47,13 @@ pub fn table() -> Vec<&'static Check> {
     ];
     parts.into_iter().flatten().collect()
 }
+
+/// What need not be waited for: a program that is started in a container of a database takes longer than all who need it.
+/// A message, a transaction and a container are not broken off.
+pub const HASTE: Haste = Haste {
+    unawaited: &["mongodb.primary", "mongodb.login", "postgres.database", "postgres.login"],
+    careful: &["rocketchat.send", "bridge.transaction", "relay.transaction", "gateway.config"],
+};
 
 /// Said where the gateway ended while others were looked at.
 const GATEWAY_GONE: &str = "the gateway does not run any more";

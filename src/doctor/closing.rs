@@ -18,7 +18,8 @@ pub async fn once_more(machine: &Machine) -> Result<()> {
     let past = Past::load(&machine.path(super::PAST)).unwrap_or_default();
     let site = Arc::new(Site::new(machine.clone(), past));
     let started = Instant::now();
-    let outcomes = engine::run(&checks, &site, LIMIT, |done| task.note(format!("{done} of {}", checks.len()))).await;
+    let outcomes =
+        engine::run(&checks, &site, super::HASTE, LIMIT, |done| task.note(format!("{done} of {}", checks.len()))).await;
     // Of those the time ran out for, nothing is known; that is no news.
     let in_time = started.elapsed() < LIMIT;
     let found = outcomes.into_iter().flat_map(|outcome| match outcome.result {

@@ -1,4 +1,4 @@
-//! Runs checks: whatever is ready runs at once, and what needs a failed one is not run at all.
+//! Runs checks: whatever is ready runs at once, and what needs a failed one is not run at all, or for nothing.
 //!
 //! # Guarantees
 //! Every check that applies ends as findings or as skipped, whatever it does: one that takes too long, or panics, is
@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep_until, timeout};
 
 use super::check::{Check, Place};
@@ -48,34 +48,62 @@ impl Outcome {
     }
 }
 
+/// Which checks need not wait for which.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Haste {
+    /// Checks that take long and mostly end well: what needs them begins before they have ended, and what it found is
+    /// dropped if they fail.
+    pub unawaited: &'static [&'static str],
+    /// Checks that may not be broken off, because they would leave something behind: they begin when everything that they
+    /// need is known.
+    pub careful: &'static [&'static str],
+}
+
 /// Runs `checks`, which stand after what they need, within `deadline`. `progress` hears how many have ended.
 pub async fn run<S: Send + Sync + 'static>(
     checks: &[&'static Check<S>],
     site: &Arc<S>,
+    haste: Haste,
     deadline: Duration,
     mut progress: impl FnMut(usize),
 ) -> Vec<Outcome> {
     let end = tokio::time::Instant::now() + deadline;
-    let known: BTreeSet<&str> = checks.iter().map(|check| check.id).collect();
+    let known: BTreeMap<&str, &'static Check<S>> = checks.iter().map(|check| (check.id, *check)).collect();
+    let needs = |check: &'static Check<S>| check.needs.iter().copied().filter(|need| known.contains_key(need));
     let mut ended: BTreeMap<&'static str, Outcome> = BTreeMap::new();
     let mut waiting: Vec<&'static Check<S>> = checks.to_vec();
     let mut running = JoinSet::new();
-    let mut started: BTreeMap<tokio::task::Id, (&'static Check<S>, Instant)> = BTreeMap::new();
+    let mut started: BTreeMap<tokio::task::Id, Started<S>> = BTreeMap::new();
     loop {
-        // Skipping one may settle what stands after it, and needs stand before: one pass is enough.
-        waiting.retain(|check| {
-            let needs = || check.needs.iter().filter(|need| known.contains(*need));
-            if let Some(cause) = needs().find_map(|need| cause_of(ended.get(need)?)) {
+        // Needs stand before: one pass in the order of the table is enough.
+        for check in checks {
+            if let Some(cause) = needs(check).find_map(|need| cause_of(ended.get(need)?)) {
                 ended.insert(check.id, outcome(check, Ended::Skipped(cause), Duration::ZERO));
+            }
+        }
+        started.retain(|_, one| {
+            let wanted = !ended.contains_key(one.check.id);
+            if !wanted {
+                one.handle.abort();
+            }
+            wanted
+        });
+        waiting.retain(|check| {
+            if ended.contains_key(check.id) {
                 return false;
             }
-            if !needs().all(|need| ended.contains_key(need)) {
+            let is_known = |need: &&str| ended.contains_key(need);
+            let may_begin = match haste.careful.contains(&check.id) {
+                true => closure(check, &known).iter().all(is_known),
+                false => needs(check).all(|need| is_known(&need) || haste.unawaited.contains(&need)),
+            };
+            if !may_begin {
                 return true;
             }
             let work = (check.run)(Arc::clone(site));
             let limit = Duration::from_secs(check.limit);
             let handle = running.spawn(async move { timeout(limit, work).await });
-            started.insert(handle.id(), (check, Instant::now()));
+            started.insert(handle.id(), Started { check, since: Instant::now(), handle });
             false
         });
         progress(ended.len());
@@ -89,7 +117,8 @@ pub async fn run<S: Send + Sync + 'static>(
             Some(Ok((task, Err(_)))) => (task, Err(None)),
             Some(Err(error)) => (error.id(), Err(Some(error.to_string()))),
         };
-        let Some((check, since)) = started.remove(&task) else { continue };
+        // One that was broken off is not here any more.
+        let Some(Started { check, since, .. }) = started.remove(&task) else { continue };
         let findings = findings.unwrap_or_else(|panic| {
             let finding = match panic {
                 None => unknown(check.id, &format!("gave no answer within {} s", check.limit)),
@@ -119,6 +148,27 @@ pub fn with_needs<S>(table: &[&'static Check<S>], only: &[&str]) -> Vec<&'static
     table.iter().copied().filter(|check| wanted.contains(check.id)).collect()
 }
 
+/// A check that runs.
+struct Started<S: 'static> {
+    check: &'static Check<S>,
+    since: Instant,
+    handle: AbortHandle,
+}
+
+/// Everything that a check needs, and what that needs.
+fn closure<S>(check: &Check<S>, known: &BTreeMap<&str, &'static Check<S>>) -> BTreeSet<&'static str> {
+    let mut all = BTreeSet::new();
+    let mut open: Vec<&'static str> = check.needs.to_vec();
+    while let Some(need) = open.pop() {
+        if let Some(check) = known.get(need)
+            && all.insert(need)
+        {
+            open.extend(check.needs);
+        }
+    }
+    all
+}
+
 fn cause_of(need: &Outcome) -> Option<&'static str> {
     match need.result {
         Ended::Skipped(cause) => Some(cause),
@@ -136,6 +186,8 @@ fn unknown(id: &'static str, why: &str) -> Finding {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::super::check::{Doc, always};
     use super::*;
 
@@ -167,7 +219,8 @@ mod tests {
         let table: Vec<&'static Check<()>> = CHECKS.iter().collect();
         let table = only.map_or(table.clone(), |only| with_needs(&table, only));
         let mut last = 0;
-        let outcomes = run(&table, &Arc::new(()), Duration::from_millis(deadline), |done| last = done).await;
+        let haste = Haste::default();
+        let outcomes = run(&table, &Arc::new(()), haste, Duration::from_millis(deadline), |done| last = done).await;
         assert!(last <= table.len());
         let one = |f: &Finding| match f.status {
             Status::Unknown => format!("unknown, {} {:?}", f.summary, f.remedy),
@@ -187,5 +240,39 @@ mod tests {
         runs.push(told(200, Some(&["a", "slow", "panic"])).await);
         let runs: Vec<String> = runs.iter().map(|run| run.join("\n")).collect();
         insta::assert_snapshot!(runs.join("\n\n"));
+    }
+
+    /// One that fails late: what needed it began at once, and counts for nothing. What would have left something behind
+    /// never began.
+    #[tokio::test]
+    async fn what_began_too_early_counts_for_nothing() {
+        static TOUCHED: AtomicUsize = AtomicUsize::new(0);
+        const LATE: Look = |_| {
+            Box::pin(async {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                vec![Finding::fail("x", "x", "broken")]
+            })
+        };
+        const TOUCH: Look = |_| {
+            Box::pin(async {
+                TOUCHED.fetch_add(1, Ordering::SeqCst);
+                vec![Finding::ok("x", "x", "fine")]
+            })
+        };
+        static LATELY: [Check<()>; 5] = [
+            check("late", &[], LATE),
+            check("early", &["late"], TOUCH),
+            Check { limit: 3600, ..check("early.never", &["early"], NEVER) },
+            check("careful", &["early"], TOUCH),
+            check("other", &[], GOOD),
+        ];
+        let table: Vec<&'static Check<()>> = LATELY.iter().collect();
+        let haste = Haste { unawaited: &["late"], careful: &["careful"] };
+        let (site, long) = (Arc::new(()), Duration::from_secs(3600));
+        let outcomes = timeout(Duration::from_secs(60), run(&table, &site, haste, long, |_| {})).await;
+        let outcomes = outcomes.expect("the one that never ends was waited for");
+        let skipped: Vec<&str> = outcomes.iter().filter(|o| o.result == Ended::Skipped("late")).map(|o| o.id).collect();
+        assert_eq!(skipped, ["early", "early.never", "careful"]);
+        assert_eq!(TOUCHED.load(Ordering::SeqCst), 1);
     }
 }
