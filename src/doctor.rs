@@ -68,7 +68,8 @@ pub struct Site {
 
 impl Site {
     /// A deployment on the machine this process runs on.
-    pub fn new(machine: Machine, past: Past) -> Self {
+    pub fn new(mut machine: Machine, past: Past) -> Self {
+        machine.docker = machine.docker.for_one_look();
         let (dns, drift, sizes) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
         let (mongodb, postgres, reached) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
         Self { machine, root: "/".into(), past, dns, drift, mongodb, postgres, reached, outbound: Vec::new(), sizes }

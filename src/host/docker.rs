@@ -9,6 +9,7 @@ mod error;
 mod exec;
 mod foreign;
 mod image;
+mod inspect;
 mod inventory;
 mod lifecycle;
 
@@ -44,6 +45,7 @@ pub const LABEL_READS: &str = "io.rcfed.reads";
 pub struct Docker {
     api: Api,
     address: String,
+    memory: Option<inspect::Memory>,
 }
 
 /// The engine's own words about itself.
@@ -62,7 +64,7 @@ impl Docker {
         const TIMEOUT: u64 = 120;
         let api = Api::connect_with_unix(address, TIMEOUT, bollard::API_DEFAULT_VERSION);
         let api = api.map_err(|error| DockerError::unreachable(address, error))?;
-        Ok(Self { api, address: address.into() })
+        Ok(Self { api, address: address.into(), memory: None })
     }
 
     /// Agrees on an API version and asks for the engine's.

@@ -7,11 +7,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
 use bollard::models::{ContainerCreateBody, ContainerInspectResponse, HealthConfig};
-use bollard::query_parameters::InspectContainerOptions;
 use serde::Serialize;
 
 use super::container::body;
-use super::{Docker, DockerError, LABEL_HASH, LABEL_IMAGE, LABEL_READS, absent};
+use super::{Docker, DockerError, LABEL_HASH, LABEL_IMAGE, LABEL_READS};
 use crate::topology::{Container, NETWORK};
 
 /// One thing in which a container differs.
@@ -50,13 +49,10 @@ impl Docker {
         root: &Path,
     ) -> Result<Option<Compared>, DockerError> {
         let name = wanted.service.container();
-        let found = absent(self.api.inspect_container(&name, None::<InspectContainerOptions>).await);
-        let found = found.map_err(|e| DockerError::call("inspect the container", &name, e))?;
-        let Some(found) = found.filter(|c| c.name.as_deref() == Some(&format!("/{name}"))) else { return Ok(None) };
+        let Some(found) = self.inspect(&name).await? else { return Ok(None) };
         // What a container does not say itself it has from the image it was made from.
         let id = found.image.clone().unwrap_or_default();
-        let made_from = absent(self.api.inspect_image(&id).await);
-        let made_from = made_from.map_err(|e| DockerError::call("inspect the image", &id, e))?;
+        let made_from = self.inspect_image(&id).await?;
         let defaults = made_from.and_then(|image| image.config).map_or_else(Defaults::default, |config| Defaults {
             env: config.env.unwrap_or_default(),
             user: config.user.unwrap_or_default(),

@@ -7,12 +7,10 @@ use bollard::models::{
     ContainerCreateBody, ContainerInspectResponse, EndpointSettings, HealthConfig, HostConfig, HostConfigLogConfig,
     Mount as ApiMount, MountType, NetworkingConfig, PortBinding, RestartPolicy, RestartPolicyNameEnum,
 };
-use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, InspectContainerOptions, LogsOptionsBuilder, UploadToContainerOptionsBuilder,
-};
+use bollard::query_parameters::{CreateContainerOptionsBuilder, LogsOptionsBuilder, UploadToContainerOptionsBuilder};
 use futures_util::StreamExt;
 
-use super::{Docker, DockerError, LABEL_HASH, LABEL_IMAGE, LABEL_READS, LABEL_SERVICE, absent};
+use super::{Docker, DockerError, LABEL_HASH, LABEL_IMAGE, LABEL_READS, LABEL_SERVICE};
 use crate::config::Service;
 use crate::fault;
 use crate::topology::{Container, Mount, NETWORK, Source};
@@ -60,9 +58,7 @@ pub enum RunState {
 impl Docker {
     /// What runs under `name`; `None` if nothing of that name exists.
     pub async fn container(&self, name: &str) -> Result<Option<Observed>, DockerError> {
-        let found = absent(self.api.inspect_container(name, None::<InspectContainerOptions>).await);
-        let found = found.map_err(|e| DockerError::call("inspect the container", name, e))?;
-        Ok(found.filter(|c| c.name.as_deref() == Some(&format!("/{name}"))).map(observe))
+        Ok(self.inspect(name).await?.map(observe))
     }
 
     /// Makes a container called `name` from an image id, without starting it. `root` stands in front of mounted paths.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bollard::models::{ContainerInspectResponse, EndpointSettings, NetworkConnectRequest, NetworkDisconnectRequest};
-use bollard::query_parameters::{InspectContainerOptions, ListContainersOptionsBuilder};
+use bollard::query_parameters::ListContainersOptionsBuilder;
 
 use super::{Docker, DockerError, LABEL_SERVICE, absent};
 use crate::fault;
@@ -40,9 +40,7 @@ impl Foreign {
 impl Docker {
     /// The container `name`, if there is one and rcfed did not make it.
     pub async fn foreign(&self, name: &str) -> Result<Option<Foreign>, DockerError> {
-        let found = absent(self.api.inspect_container(name, None::<InspectContainerOptions>).await);
-        let found = found.map_err(|e| DockerError::call("inspect the container", name, e))?;
-        Ok(found.filter(|c| c.name.as_deref() == Some(&format!("/{name}"))).and_then(read))
+        Ok(self.inspect(name).await?.and_then(read))
     }
 
     /// Every running container that rcfed did not make.

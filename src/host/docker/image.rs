@@ -6,7 +6,7 @@ use bollard::models::CreateImageInfo;
 use bollard::query_parameters::CreateImageOptionsBuilder;
 use futures_util::StreamExt;
 
-use super::{Docker, DockerError, absent};
+use super::{Docker, DockerError};
 use crate::ui::Task;
 
 /// What an image says of itself.
@@ -29,9 +29,7 @@ pub struct ImageConfig {
 impl Docker {
     /// What the engine knows of an image; `None` if it has none of that reference.
     pub async fn image(&self, reference: &str) -> Result<Option<ImageConfig>, DockerError> {
-        let found = absent(self.api.inspect_image(reference).await);
-        let found = found.map_err(|e| DockerError::call("inspect the image", reference, e))?;
-        Ok(found.map(|image| {
+        Ok(self.inspect_image(reference).await?.map(|image| {
             let config = image.config.unwrap_or_default();
             let program = config.entrypoint.into_iter().chain(config.cmd).flatten().collect();
             ImageConfig {
