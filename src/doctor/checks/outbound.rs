@@ -104,7 +104,13 @@ fn about(lines: &[String], name: &ServerName) -> Vec<String> {
     let tells = |line: &&String| line.contains(name.as_str()) && !REPEATS.iter().any(|words| line.contains(words));
     let mut found: Vec<&String> = lines.iter().rev().filter(tells).take(3).collect();
     found.reverse();
-    found.into_iter().map(|line| line.chars().take(400).collect()).collect()
+    found.into_iter().map(|line| without_contents(line).chars().take(400).collect()).collect()
+}
+
+/// Without the answer of the other server, of which gomatrixserverlib writes each byte as a number before the status.
+fn without_contents(line: &str) -> String {
+    let contents = line.split_once("contents=[").and_then(|(before, rest)| Some((before, rest.split_once("] ")?.1)));
+    contents.map_or_else(|| line.to_owned(), |(before, after)| format!("{before}{after}"))
 }
 
 /// The address that the homeserver keeps away from: Synapse blocks it (synapse/http/client.py), gomatrixserverlib denies it

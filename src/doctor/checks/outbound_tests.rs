@@ -31,7 +31,7 @@ fn who_is_to_blame() {
 #[test]
 fn an_address_that_is_kept_away_from_is_read_from_the_log() {
     let synapse = "synapse.http.client - INFO - sentinel - Blocked 10.0.0.7 from DNS resolution to other.example";
-    let dendrite = r#"level=error msg="getProfile failed" error="Get \"matrix://other.example\": dial tcp [fd00::7]:443: [fd00::7]:443 is denied""#;
+    let dendrite = r#"level=error msg="getProfile failed" error="Get \"matrix://other.example/_matrix/federation/v1/query/profile?user_id=%40rcfed-probe%3Aother.example\": dial tcp [fd00::7]:443: [fd00::7]:443 is denied" req.id=50YnmB2kPpoj"#;
     let found = [synapse, dendrite].map(|line| private(&[line.to_owned()]).map(|address| address.to_string()));
     assert_eq!(found, [Some("10.0.0.7".into()), Some("fd00::7".into())]);
     assert_eq!(private(&["Blocked by somebody; access is denied".into()]), None);
@@ -45,4 +45,16 @@ fn the_last_lines_about_a_server_are_kept() {
     let lines = lines.map(str::to_owned);
     let kept = about(&lines, &"other.example".parse().unwrap());
     assert_eq!(kept, ["b other.example", "d other.example", "e other.example"]);
+}
+
+#[test]
+fn a_refusal_is_seen_in_the_log_behind_its_contents() {
+    let line = r#"msg="getProfile failed" error="contents=[123 34 125] msg=Failed to GET JSON (hostname \"other.example\" path \"/_matrix/federation/v1/query/profile\") code=403 wrapped=M_FORBIDDEN: no""#;
+    let seen = about(&[line.to_owned()], &"other.example".parse().unwrap());
+    assert_eq!(
+        seen,
+        [
+            r#"msg="getProfile failed" error="msg=Failed to GET JSON (hostname \"other.example\" path \"/_matrix/federation/v1/query/profile\") code=403 wrapped=M_FORBIDDEN: no""#
+        ]
+    );
 }

@@ -144,7 +144,8 @@ async fn profile(server: &Server, user: &str) -> Outcome {
     let missing = || refusal(404, "M_NOT_FOUND", "The user does not exist or does not have a profile");
     let failed = |why: &str| {
         log::error(&format!("getProfile failed: {why}"));
-        refusal(500, "M_UNKNOWN", "Internal server error")
+        // spec.InternalServerError without a reason
+        Answer::json(500, &json!({"Err": ""}))
     };
     let Some((local, domain)) = user.strip_prefix('@').and_then(|rest| rest.split_once(':')) else {
         return Ok(failed(&format!("invalid ID {user:?}")));
