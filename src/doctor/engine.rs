@@ -54,8 +54,8 @@ pub struct Haste {
     /// Checks that take long and mostly end well: what needs them begins before they have ended, and what it found is
     /// dropped if they fail.
     pub unawaited: &'static [&'static str],
-    /// Checks that may not be broken off, because they would leave something behind: they begin when everything that they
-    /// need is known.
+    /// Checks that could leave something behind if they are broken off: they begin when everything that they need is known,
+    /// and are waited for, as long as each may take, when the time for all is over.
     pub careful: &'static [&'static str],
 }
 
@@ -127,6 +127,25 @@ pub async fn run<S: Send + Sync + 'static>(
             vec![finding]
         });
         ended.insert(check.id, outcome(check, Ended::Found(findings), since.elapsed()));
+    }
+    // Only what could not leave anything behind ends here.
+    started.retain(|_, one| {
+        let careful = haste.careful.contains(&one.check.id);
+        if !careful {
+            one.handle.abort();
+        }
+        careful
+    });
+    while !started.is_empty()
+        && let Some(next) = running.join_next_with_id().await
+    {
+        let task = match &next {
+            Ok((task, _)) => *task,
+            Err(error) => error.id(),
+        };
+        if let (Some(Started { check, since, .. }), Ok((_, Ok(findings)))) = (started.remove(&task), next) {
+            ended.insert(check.id, outcome(check, Ended::Found(findings), since.elapsed()));
+        }
     }
     let late =
         |id| vec![unknown(id, &format!("was not looked at: the {} s for all checks were over", deadline.as_secs()))];
@@ -274,5 +293,26 @@ mod tests {
         let skipped: Vec<&str> = outcomes.iter().filter(|o| o.result == Ended::Skipped("late")).map(|o| o.id).collect();
         assert_eq!(skipped, ["early", "early.never", "careful"]);
         assert_eq!(TOUCHED.load(Ordering::SeqCst), 1);
+    }
+
+    /// What could leave something behind has its own time, also when that for all is over.
+    #[tokio::test]
+    async fn a_careful_check_is_waited_for() {
+        const LATER: Look = |_| {
+            Box::pin(async {
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                vec![Finding::ok("x", "x", "fine")]
+            })
+        };
+        static TWO: [Check<()>; 2] =
+            [Check { limit: 60, ..check("careful", &[], LATER) }, Check { limit: 60, ..check("other", &[], LATER) }];
+        let table: Vec<&'static Check<()>> = TWO.iter().collect();
+        let haste = Haste { unawaited: &[], careful: &["careful"] };
+        let outcomes = run(&table, &Arc::new(()), haste, Duration::from_millis(50), |_| {}).await;
+        let status = |at: usize| match &outcomes[at].result {
+            Ended::Found(found) => found[0].status,
+            Ended::Skipped(_) => Status::Fail,
+        };
+        assert_eq!((status(0), status(1)), (Status::Ok, Status::Unknown));
     }
 }
