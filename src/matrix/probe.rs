@@ -76,7 +76,18 @@ pub async fn probe(name: &ServerName, target: &Target, inside: Inside<'_>, eyes:
         (paths, signed, proxy::body_limit(&mut second, PATIENCE).await)
     };
     let third = Lane::new(target, eyes, until.min(Instant::now() + PATIENCE));
-    let http2 = third.get_http2(KEYS, LONGEST_KEYS);
+    let http2 = async {
+        // With less time than that, nothing would follow from silence.
+        if until < Instant::now() + PATIENCE {
+            return None;
+        }
+        match third.get_http2(KEYS, LONGEST_KEYS).await {
+            // A server that is reloaded or busy just now is asked once more.
+            Some(Err(trouble)) if !matches!(trouble, Trouble::Timeout(_)) => third.get_http2(KEYS, LONGEST_KEYS).await,
+            Some(Ok(answer)) if answer.head.status >= 500 => third.get_http2(KEYS, LONGEST_KEYS).await,
+            seen => seen,
+        }
+    };
     let ((keys, versions, agents), (paths, signed, body), http2) = join3(identity, through, http2).await;
     seen.paths = Some(paths);
     seen.agents = agents;

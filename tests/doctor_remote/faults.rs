@@ -337,6 +337,8 @@ pub const FAULTS: &[Fault] = &[
     fault("The proxy refuses Synapse by its name", "proxy.agent", &[Filters("Synapse/")]),
     fault("The proxy refuses this doctor by its name, and nobody else", "keys.answer", &[Filters("rcfed/")]),
     fault("HTTP/2 is offered and as good as HTTP/1.1", "nothing", &[Http2(Over::Same)]),
+    fault("This doctor alone is refused, over HTTP/2, too", "keys.answer", &[Filters("rcfed/"), Http2(Over::Same)]),
+    fault("HTTP/2 fails for the moment", "proxy.alpn", &[Http2(Over::Status(503))]),
     fault("HTTP/2 leads to a web site", "proxy.alpn", &[Http2(Over::Status(200))]),
     fault("HTTP/2 leads to another homeserver", "proxy.alpn", &[Http2(Over::Other)]),
     fault("HTTP/2 is taken for a connection to another name", "proxy.alpn", &[Http2(Over::Status(421))]),

@@ -54,7 +54,9 @@ async fn frames(stream: TlsStream<TcpStream>, answer: impl Fn(&str) -> Option<St
     let Ok(mut connection) = h2::server::handshake(stream).await else { return };
     while let Some(Ok((request, mut respond))) = connection.accept().await {
         let uri = request.uri();
-        let head = format!("GET {} HTTP/1.1\r\nHost: {}\r\n\r\n", uri.path(), uri.authority().unwrap());
+        let agent = request.headers()["user-agent"].to_str().unwrap();
+        let host = uri.authority().unwrap();
+        let head = format!("GET {} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: {agent}\r\n\r\n", uri.path());
         let text = answer(&head).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         let status: u16 = head.split(' ').nth(1).unwrap().parse().unwrap();

@@ -140,8 +140,16 @@ pub const CASES: &[Case] = &[
         each(look, |seen| seen.versions[1] = Err(Trouble::Closed(Stage::Head)));
     }),
     ("HTTP/2 is as good as HTTP/1.1", |look| each(look, |seen| seen.http2 = seen.keys.clone())),
+    ("HTTP/2 ends early", |look| {
+        each(look, |seen| seen.http2 = seen.keys.clone());
+        each(look, |seen| {
+            if let Some(Ok(keys)) = &mut seen.http2 {
+                (keys.end, keys.beginning) = (End::Cut, "{".into());
+            }
+        });
+    }),
     ("HTTP/2 is offered by somebody slow", |look| {
-        keys(look, |keys| keys.took_ms = 1500);
+        keys(look, |keys| keys.took_ms = 2500);
         each(look, |seen| seen.http2 = Some(Err(Trouble::Timeout(Stage::Head))));
     }),
     ("The version is not answered", |look| each(look, |seen| seen.versions[0] = Err(Trouble::Closed(Stage::Head)))),

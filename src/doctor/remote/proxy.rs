@@ -2,7 +2,7 @@
 
 use super::super::check::{Doc, Place};
 use super::{Remote, Sight, at, words};
-use crate::finding::Finding;
+use crate::finding::{Finding, Status as Worth};
 use crate::host::net::exchange::{AGENT as OURS, End, Trouble};
 use crate::matrix::probe::{BODY, BodyLimit, Keys, Normalisation, Slashes, Status};
 
@@ -136,10 +136,11 @@ fn agent(sight: &Sight<'_>) -> Vec<Finding> {
 }
 
 fn http2(sight: &Sight<'_>) -> Vec<Finding> {
-    // A second after which an answer that did not come may only be late.
-    const QUICK: u64 = 1000;
+    // Milliseconds after which an answer that does not come may only be late.
+    const QUICK: u64 = 2000;
     sight.each(|seen| {
         let plain = seen.keys.as_ref()?.as_ref().ok()?;
+        keys_of(plain)?;
         let finding = |said: &str| Finding::fail(ALPN, at(&seen.target), said).remedy(words::HTTP2);
         Some(match seen.http2.as_ref()? {
             Ok(keys) if keys_of(keys).is_some() && keys_of(keys) == keys_of(plain) => {
@@ -158,10 +159,16 @@ fn http2(sight: &Sight<'_>) -> Vec<Finding> {
             Ok(keys) => {
                 let said = match keys.status {
                     421 => "takes a connection over HTTP/2 for one to another name; its keys come over HTTP/1.1 only",
+                    200 if keys.end == End::Cut => {
+                        "breaks its answer off over HTTP/2; its keys come over HTTP/1.1 only"
+                    }
                     200 => "answers over HTTP/2 with something else than its keys, which come over HTTP/1.1 only",
                     _ => "answers over HTTP/2 with an error; its keys come over HTTP/1.1 only",
                 };
-                finding(said).seen(format!("over HTTP/2: status {}; begins with {:?}", keys.status, keys.beginning))
+                // Who fails twice may be well a moment later.
+                let finding =
+                    if keys.status >= 500 { Finding { status: Worth::Warn, ..finding(said) } } else { finding(said) };
+                finding.seen(format!("over HTTP/2: status {}; begins with {:?}", keys.status, keys.beginning))
             }
             Err(trouble @ Trouble::Timeout(_)) if plain.took_ms > QUICK => Finding::unknown(
                 ALPN,

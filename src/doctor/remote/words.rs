@@ -36,14 +36,21 @@ pub(super) const AGENT: &str = "exempt /_matrix and /.well-known/matrix from wha
 
 /// How HTTP/2 comes to the same place as HTTP/1.1.
 pub(super) const HTTP2: &str = "pass /_matrix on for HTTP/2 as for HTTP/1.1, in a virtual host and with a certificate of this name; or do not offer it:\n\
-     nginx: no `http2` at `listen`, no `http2 on;`  (on one address and port it counts for all server blocks)\n\
+     nginx: no `http2` at `listen` (in one server block it counts for all of that address and port), no `http2 on;`, then: \
+     nginx -s reload\n\
      Apache: Protocols http/1.1\n\
-     Caddy, in the global options: servers { protocols h1 }";
+     Caddy, in the global options:\n  \
+       servers {\n    \
+         protocols h1\n  \
+       }";
 
 /// How to take large requests.
 pub(super) const BODY: &str = "nginx, in the server block: client_max_body_size 50M;  (it takes 1 MB if nothing is said)\n\
      Apache: LimitRequestBody 52428800\n\
-     Caddy: request_body { max_size 50MB }, or remove the limit";
+     Caddy, or remove the limit:\n  \
+       request_body {\n    \
+         max_size 50MB\n  \
+       }";
 
 /// How to reach the homeserver at all.
 pub(super) const FORWARD: &str = "see whether the homeserver runs, and whether the proxy passes /_matrix to it:\n\

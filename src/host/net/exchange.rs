@@ -1,4 +1,5 @@
-//! HTTP for diagnosis: one stream, requests byte for byte as given, and everything seen on the way.
+//! HTTP/1.1 for diagnosis: one stream, requests byte for byte as given, and everything seen on the way; and one question over
+//! HTTP/2, which a library asks.
 //!
 //! An HTTP library repairs what a doctor has to see: it re-encodes paths, follows, decompresses, forgets times, and trusts
 //! the length that a stranger promises. Here nothing is repaired, and everything has a limit: the time of the whole

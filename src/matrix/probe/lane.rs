@@ -6,7 +6,7 @@ use std::time::Duration;
 use rustls::pki_types::CertificateDer;
 use tokio::time::{Instant, timeout_at};
 
-use crate::host::net::exchange::{Alpn, Answer, Head, Request, Stage, Trouble, Wire};
+use crate::host::net::exchange::{Alpn, Answer, End, Head, Request, Stage, Trouble, Wire};
 use crate::host::tls::TlsFacts;
 use crate::matrix::Eyes;
 use crate::matrix::discovery::Target;
@@ -75,11 +75,13 @@ impl<'a> Lane<'a> {
         let (peer, name) = (SocketAddr::new(self.target.address, self.target.port), &self.target.certificate_name);
         let request = Request { method: "GET", target: path, host: &self.target.host_header, headers: &[], body: most };
         match self.eyes.open_offering(Alpn::Http2First, peer, Some(name), self.until).await {
-            Ok(wire) if wire.is_http2() => Some(wire.exchange_http2(&request).await),
+            Ok(wire) if wire.is_http2() => Some(match wire.exchange_http2(&request).await {
+                Ok(Answer { end: End::Late, .. }) => Err(Trouble::Timeout(Stage::Body)),
+                answer => answer,
+            }),
             Ok(_) => None,
             // Who takes connections but not one more has limits, which says nothing about HTTP/2.
-            Err(trouble) if trouble.is_silence() => None,
-            Err(trouble) => Some(Err(trouble)),
+            Err(_) => None,
         }
     }
 

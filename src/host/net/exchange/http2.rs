@@ -1,6 +1,7 @@
 //! The same question over HTTP/2, as programs in Go and Rust prefer to ask it where a server offers both.
 //!
-//! A library speaks it: frames are not what a doctor has to see. Time, head and body have the same limits as elsewhere.
+//! A library speaks it: frames are not what a doctor has to see. Time, head and body have the same limits as elsewhere, and
+//! interim answers end with the time.
 
 use std::pin::pin;
 
@@ -79,6 +80,7 @@ async fn exchange(sender: SendRequest<Bytes>, request: &Request<'_>, until: Inst
 fn trouble(error: h2::Error) -> Trouble {
     match error.get_io() {
         Some(error) => Trouble::of(error, Stage::Head),
-        None => Trouble::Http2(error.to_string()),
+        // The library's words for the code, without what the other side may have written beside it.
+        None => Trouble::Http2(error.reason().map_or_else(|| error.to_string(), |reason| reason.to_string())),
     }
 }
