@@ -5,9 +5,9 @@
 //! outside by [`remote`], whose rows stand in the same reference.
 //!
 //! # Guarantees
-//! Nothing is changed on the machine, with four exceptions that leave nothing behind: an empty transaction to the bridge,
+//! Nothing is changed on the machine, with three exceptions that leave nothing behind: an empty transaction to the bridge,
 //! a message to the administrator's own conversation that is deleted at once, and a throw-away container for `nginx -t`
-//! while the gateway is down, and one question to each server that somebody names to be reached.
+//! while the gateway is down. Other servers are asked only where somebody names them.
 
 mod check;
 mod checks;
@@ -21,6 +21,7 @@ mod share;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Mutex;
 
 use tokio::sync::OnceCell;
 
@@ -62,6 +63,8 @@ pub struct Site {
     pub reached: OnceCell<bool>,
     /// Other servers that the homeserver is to reach.
     pub outbound: Vec<ServerName>,
+    /// Hosts that were seen while those were looked for, which a report for everybody hides.
+    pub strangers: Mutex<Vec<String>>,
     /// Bytes of what fills the disk, once they were measured.
     pub sizes: OnceCell<BTreeMap<String, u64>>,
 }
@@ -72,7 +75,19 @@ impl Site {
         machine.docker = machine.docker.for_one_look();
         let (dns, drift, sizes) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
         let (mongodb, postgres, reached) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
-        Self { machine, root: "/".into(), past, dns, drift, mongodb, postgres, reached, outbound: Vec::new(), sizes }
+        Self {
+            machine,
+            root: "/".into(),
+            past,
+            dns,
+            drift,
+            mongodb,
+            postgres,
+            reached,
+            outbound: Vec::new(),
+            strangers: Mutex::default(),
+            sizes,
+        }
     }
 
     /// MongoDB's `hello` to Rocket.Chat's user; `Err` if that user does not get one.

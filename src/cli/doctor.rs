@@ -1,30 +1,23 @@
 //! `rcfed doctor`: this machine's deployment, or any server name from outside.
 
+mod inside;
 mod outbound;
 mod outside;
 
-use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use clap::Args;
-use jiff::Timestamp;
 
-use super::{Context, load};
-use crate::config::{Config, Mode};
+use super::Context;
 use crate::dns::PUBLIC_RESOLVERS;
-use crate::doctor::{self, Change, Check, Past, Redactor, Report, Site, Subject, remote};
+use crate::doctor::{self, Change, Report};
 use crate::error::{Error, Result};
 use crate::host::Host;
-use crate::host::facts;
 use crate::host::fs;
-use crate::layout;
-use crate::machine::{self, Machine};
 use crate::matrix::server_name::ServerName;
-use crate::secrets::SecretName;
 use crate::ui::{Ui, Verbosity};
 
 /// Find out why this deployment, or any Matrix server, does not federate, and what to do about it
@@ -88,9 +81,6 @@ pub struct DoctorArgs {
     pub explain: Option<&'static str>,
 }
 
-/// All checks together may take this long; the slowest waits for a federation tester outside.
-const DEADLINE: Duration = Duration::from_secs(60);
-
 /// Whom to ask beside this machine's own resolver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PublicResolver {
@@ -134,43 +124,7 @@ impl DoctorArgs {
         if self.ca.is_some() {
             return Err(Error::usage("`--ca` is for looks from outside", "give a server name as well"));
         }
-        outbound::named(&self)?;
-        if !facts::is_root() {
-            return Err(not_root());
-        }
-        let config = load(None, &context.host, Mode::Unattended)?;
-        outbound::possible(&self.outbound, &config)?;
-        let (socket, known) = (context.host.docker.clone(), config.clone());
-        let mut machine = match Machine::new(context.host, config, &machine::sizes(), context.ui) {
-            Ok(machine) => machine,
-            // Without a socket there is nothing to connect to, and nothing else to be found out.
-            Err(error) => {
-                let outcomes = doctor::without_engine(&known, &socket).await.ok_or(error)?;
-                let report = Report::new(subject(&known), outcomes, &known.doctor.ignore, 0);
-                return self.tell(&ui, &report, None);
-            }
-        };
-        // That the engine does not answer is a finding.
-        let _ = tokio::time::timeout(Duration::from_secs(4), machine.connect()).await;
-        let kept = machine.path(doctor::PAST);
-        let past = Past::load(&kept)?;
-        let public = self.public_resolvers(&machine.host);
-        let mut site = Site::new(machine.clone(), past.clone());
-        site.outbound.clone_from(&self.outbound);
-        let (report, sizes) = examine(site, &self.only, public).await?;
-        let hide = redactor(&machine, self.share)?.and_servers(if self.share { &self.outbound } else { &[] });
-        let news = self.changes.then(|| hide.changes(self.changed(&past, &report)));
-        let report = hide.report(report);
-        if self.only.is_empty() {
-            let free = facts::free_space(&machine.path(layout::STATE)).ok();
-            // A shared report has stand-ins for names: those are not what is compared next time.
-            if !self.share
-                && let Err(error) = past.clone().after(&report, free, &sizes).store(&kept)
-            {
-                ui.say(&not_kept(&error.into()));
-            }
-        }
-        self.tell(&ui, &report, news.as_deref().map(|news| (news, past.at())))
+        inside::run(&self, context).await
     }
 
     /// Prints, writes the files that were asked for, and ends with an exit code. `news` since when.
@@ -193,16 +147,6 @@ impl DoctorArgs {
             0 => Ok(()),
             code => Err(Error::told(code)),
         }
-    }
-
-    /// What is not as it was, among what was looked at.
-    fn changed(&self, past: &Past, report: &Report) -> Vec<Change> {
-        let mut changes = past.changes(report);
-        if !self.only.is_empty() {
-            let looked: Vec<&str> = report.findings.iter().map(|(_, finding)| finding.id).collect();
-            changes.retain(|change| looked.contains(&change.id.as_str()));
-        }
-        changes
     }
 
     /// How reports are shown here.
@@ -228,56 +172,6 @@ impl DoctorArgs {
     }
 }
 
-/// The report, and the bytes of what fills the disk.
-async fn examine(
-    site: Site,
-    only: &[&'static str],
-    public: Arc<[SocketAddr]>,
-) -> Result<(Report, BTreeMap<String, u64>)> {
-    let site = Arc::new(site);
-    let machine = &site.machine;
-    let config = &machine.config;
-    let mut checks: Vec<&'static Check> = doctor::table();
-    if !only.is_empty() {
-        checks = doctor::with_needs(&checks, only);
-    }
-    checks.retain(|check| (check.applies)(config));
-    let subject = subject(config);
-    let task = machine.ui.task(format!("{} checks", checks.len()));
-    let started = Instant::now();
-    let outside = async { if remote::wanted(only) { Some(remote::see(machine, public).await) } else { None } };
-    let inside = doctor::run(&checks, &site, doctor::HASTE, DEADLINE, |done| task.note(format!("{done} done")));
-    let (mut outcomes, seen) = futures_util::future::join(inside, outside).await;
-    if let Some(seen) = seen {
-        let reached = site.reached.get().copied();
-        outcomes.extend(remote::beside(seen, reached, &outcomes, only, config.profile.has_homeserver()));
-    }
-    let took = started.elapsed().as_millis();
-    drop(task);
-    let sizes = site.sizes.get().cloned().unwrap_or_default();
-    Ok((Report::new(subject, outcomes, &config.doctor.ignore, took), sizes))
-}
-
-fn subject(config: &Config) -> Subject {
-    Subject {
-        server_name: config.names.federated.to_string(),
-        profile: config.profile.name().into(),
-        version: env!("CARGO_PKG_VERSION").into(),
-        at: Timestamp::now(),
-    }
-}
-
-fn redactor(machine: &Machine, share: bool) -> Result<Redactor> {
-    let mut secrets = Vec::new();
-    for name in SecretName::ALL {
-        if let Some(secret) = machine.secrets.get(name)? {
-            secrets.push((name, secret));
-        }
-    }
-    let hide = Redactor::secrets(secrets);
-    Ok(if share { hide.and_names(&machine.config.names) } else { hide })
-}
-
 fn public_resolver(text: &str) -> Result<PublicResolver, String> {
     if text == "none" { Ok(PublicResolver::Nobody) } else { super::nameserver(text).map(PublicResolver::At) }
 }
@@ -294,30 +188,11 @@ fn id(text: &str) -> Result<&'static str, String> {
     })
 }
 
-fn not_root() -> Error {
-    Error::new(
-        "the doctor has to look at files that only root can read",
-        "run `sudo rcfed doctor`, or `rcfed doctor SERVER_NAME` for what others see of a server",
-    )
-}
-
-fn not_kept(error: &Error) -> String {
-    let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
-    format!("This run could not be kept for the next `--changes`: {}{hint}", error.message())
-}
-
 #[cfg(test)]
 mod tests {
     use clap::Parser;
 
-    use super::*;
     use crate::cli::{Cli, Command};
-
-    #[test]
-    fn sentences() {
-        let full = Error::new("could not write `/var/lib/rcfed/doctor.json`: disk full", "look with `df -h`");
-        insta::assert_snapshot!(format!("{}\n{}", crate::error::told([not_root()]), not_kept(&full)));
-    }
 
     /// The names go to strangers only where few were given and nobody said whom to ask.
     #[test]

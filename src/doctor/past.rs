@@ -78,7 +78,9 @@ impl Past {
         let now = report.subject.at;
         self.schema_version = 1;
         self.at = now.to_string();
-        self.states = report.findings.iter().map(|(_, finding)| State::of(finding)).collect();
+        // Who was looked for once is nobody whom the next run misses.
+        let kept = report.findings.iter().filter(|(_, finding)| finding.id != super::OUTBOUND);
+        self.states = kept.map(|(_, finding)| State::of(finding)).collect();
         // One a day is enough to see where it goes.
         let last = self.free.last().map_or(i64::MIN, |sample| sample.at);
         if let Some(bytes) = free.filter(|_| now.as_second().saturating_sub(last) >= DAY - 3600) {

@@ -8,9 +8,8 @@ use std::net::IpAddr;
 use super::past::Change;
 use super::report::Report;
 use crate::config::Names;
-use crate::dns::is_private;
+use crate::dns::{PUBLIC_RESOLVERS, is_private};
 use crate::finding::Finding;
-use crate::matrix::server_name::ServerName;
 use crate::secrets::{Secret, SecretName};
 
 /// What is replaced by what.
@@ -64,17 +63,24 @@ impl Redactor {
         self
     }
 
-    /// Hides other servers that were named.
+    /// Hides hosts of others, numbered as they come.
     #[must_use]
-    pub fn and_servers(mut self, servers: &[ServerName]) -> Self {
-        let servers = servers.iter().map(|name| name.host().to_string()).zip(1..);
-        self.words.extend(servers.map(|(host, number)| (host, format!("server-{number}.example.net"))));
+    pub fn and_strangers(mut self, hosts: &[String]) -> Self {
+        let mut number = 0;
+        for host in hosts {
+            if !self.words.iter().any(|(known, _)| known == host) {
+                number += 1;
+                self.words.push((host.clone(), format!("server-{number}.example.net")));
+            }
+        }
+        // One of them may lie below an own name.
+        self.words.sort_by_key(|(value, _)| std::cmp::Reverse(value.len()));
         self
     }
 
     /// A text without what is hidden.
     pub fn text(&self, text: &str) -> String {
-        let mut text = text.to_owned();
+        let mut text = if self.public { unescaped(text) } else { text.to_owned() };
         for (value, stand_in) in &self.words {
             text = replaced(&text, value, stand_in);
         }
@@ -129,7 +135,16 @@ impl Redactor {
     }
 }
 
-/// Whether the last three characters stand for another one, as in `%3Aexample.org`.
+/// With the signs that persons and addresses have in paths and queries, so that they are seen.
+fn unescaped(text: &str) -> String {
+    const SIGNS: [(&str, &str); 6] =
+        [("%2540", "@"), ("%253A", ":"), ("%40", "@"), ("%3A", ":"), ("%5B", "["), ("%5D", "]")];
+    SIGNS.iter().fold(text.to_owned(), |text, (escaped, sign)| {
+        text.replace(escaped, sign).replace(&escaped.to_ascii_lowercase(), sign)
+    })
+}
+
+/// Whether the last three characters stand for another one, as in `%2Fexample.org`.
 fn ends_escaped(text: &str) -> bool {
     let mut last = text.bytes().rev();
     let (two, one, percent) = (last.next(), last.next(), last.next());
@@ -142,7 +157,9 @@ fn replaced(text: &str, value: &str, stand_in: &str) -> String {
     let inside = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     let mut result = String::with_capacity(text.len());
     let mut from = 0;
-    for (at, _) in text.match_indices(value) {
+    // Names are the same in capital letters; those of ASCII are as long.
+    let lower = text.to_ascii_lowercase();
+    for (at, _) in lower.match_indices(&value.to_ascii_lowercase()) {
         let before = text[..at].chars().next_back().is_some_and(inside) && !ends_escaped(&text[..at]);
         let after = text[at + value.len()..].chars().next().is_some_and(inside);
         if !before && !after && at >= from {
@@ -164,10 +181,10 @@ fn is_word(c: char) -> bool {
 fn word(word: &str) -> String {
     let core = word.trim_end_matches([':', '.']);
     let end = &word[core.len()..];
-    // As persons stand in paths.
-    let plain = core.replace("%40", "@").replace("%3A", ":");
-    if plain != core {
-        return self::word(&plain).replace('@', "%40").replace(':', "%3A") + end;
+    if let Some((key, value)) = core.split_once('=')
+        && !value.trim_matches('=').is_empty()
+    {
+        return format!("{key}={}{end}", self::word(value));
     }
     let (address, port) = match core.rsplit_once(':') {
         Some((address, port)) if address.parse::<IpAddr>().is_ok_and(|ip| ip.is_ipv4()) => {
@@ -176,16 +193,18 @@ fn word(word: &str) -> String {
         _ => (core, String::new()),
     };
     if let Ok(ip) = address.parse::<IpAddr>() {
-        let stand_in =
-            if is_private(ip) || ip.is_loopback() || ip.is_unspecified() { ip.to_string() } else { address_of(ip) };
+        // Whom everybody asks is nobody in particular.
+        let everybody = PUBLIC_RESOLVERS.iter().any(|resolver| resolver.ip() == ip);
+        let shown = everybody || is_private(ip) || ip.is_loopback() || ip.is_unspecified();
+        let stand_in = if shown { ip.to_string() } else { address_of(ip) };
         return format!("{stand_in}{port}{end}");
     }
     if let Some((local, domain)) = core.split_once('@') {
         return match (local, domain.split_once(':')) {
             ("", Some(("rocket.cat", server))) => format!("@rocket.cat:{server}{end}"),
             ("", Some((_, server))) => format!("@user:{server}{end}"),
-            (key, Some((_, server))) if key.ends_with('=') => format!("{key}@user:{server}{end}"),
             ("", None) => word.to_owned(),
+            (before, Some((_, server))) if before.ends_with([':', '.', '-']) => format!("{before}@user:{server}{end}"),
             _ => format!("somebody@{domain}{end}"),
         };
     }
@@ -227,6 +246,7 @@ mod tests {
             "https://acme.com/_matrix from 8.8.4.4:443, 8.8.4.4, [2a01:4f8::1]:8448 and 172.18.0.5:3000 at 10:00:00",
             "@ada:acme.com invited @rocket.cat:acme.com; mail ada@acme.com",
             "GET /profile/%40ada%3Aacme.com and ?user_id=%40ada%3Aacme.com: 404, user_id=@ada:acme.com",
+            "room=!r:ACME.com peer=8.8.4.4:443 %5B2a01:4f8::1%5D:8448 x:@ada:acme.com a%253Aacme.com GET /%2Facme.com at 9.9.9.9",
             "key 0123456789abcdef0123456789abcdef0123 in rcfed-rocketchat, 7.10.15, 2026-11-23T10:00:00Z",
         ];
         let own = Redactor::secrets(secrets());

@@ -25,8 +25,11 @@ pub fn trusted(bed: &Bed, answers: PathBuf) -> PathBuf {
 pub fn tried(bed: &Bed) {
     let started = std::time::Instant::now();
     site::in_dns(bed, OTHER);
-    let conf = site::nginx_conf(bed, (OTHER, site::ADDRESS), &site::certificate(bed, &[OTHER]), &pages());
-    let server = site::started_at("inet", &[], (OTHER, site::ADDRESS), &format!("nginx -c {conf}"));
+    let serve = |identity: (PathBuf, PathBuf), (status, code): (u16, &str)| {
+        let conf = site::nginx_conf(bed, (OTHER, site::ADDRESS), &identity, &pages(status, code));
+        site::started_at("inet", &[], (OTHER, site::ADDRESS), &format!("nginx -c {conf}"))
+    };
+    let server = serve(site::certificate(bed, &[OTHER]), (401, "M_UNAUTHORIZED"));
     let config = bed.root().join("etc/rcfed/config.toml");
     let text = std::fs::read_to_string(&config).unwrap();
     if text.contains("profile = \"synapse\"") {
@@ -40,6 +43,20 @@ pub fn tried(bed: &Bed) {
         std::fs::write(&config, text.replace("[federation]\n", &format!("[federation]\n{line}\n"))).unwrap();
         bed.rcfed(&["apply"]).well();
     }
+    let told = asked(bed, 1);
+    assert_eq!(
+        told["summary"], "is reached by the homeserver, and does not take its signature (status 401)",
+        "{told:#}"
+    );
+    drop(server);
+    // Whose certificate nobody takes is not reached, and that is no fault of what surrounds containers.
+    let server = serve(site::certificate_by(bed, &site::authority(bed), &[OTHER]), (404, "M_NOT_FOUND"));
+    let told = asked(bed, 1);
+    let said = told["summary"].as_str().unwrap();
+    assert!(said.starts_with("is reached neither by the homeserver nor by this machine: "), "{told:#}");
+    assert!(said.contains("does not know"), "{told:#}");
+    drop(server);
+    let server = serve(site::certificate(bed, &[OTHER]), (404, "M_NOT_FOUND"));
     let told = asked(bed, 0);
     assert_eq!((told["status"].as_str(), told["subject"].as_str()), (Some("ok"), Some(OTHER)), "{told:#}");
     let closed = Closed::to(bed, site::ADDRESS);
@@ -50,7 +67,7 @@ pub fn tried(bed: &Bed) {
         evidence.iter().any(|line| line.as_str().is_some_and(|line| line.contains(words)))
     };
     assert!(seen(&told, "the homeserver: status 50") && seen(&told, "its log: "), "{told:#}");
-    assert!(told["remedy"].as_str().unwrap().contains("sudo iptables -S FORWARD"), "{told:#}");
+    assert!(told["remedy"].as_str().unwrap().contains("sudo iptables -S DOCKER-USER"), "{told:#}");
     // The name of somebody else is nobody's business.
     let words = ["doctor", "--share", "--only", "homeserver.outbound", "--outbound", OTHER];
     let shared = bed.rcfed(&words);
@@ -78,7 +95,7 @@ fn asked(bed: &Bed, code: i32) -> Value {
 }
 
 /// nginx as a homeserver where everybody has left: good keys, and nobody's profile.
-fn pages() -> String {
+fn pages(status: u16, code: &str) -> String {
     let key = SigningKey::generate().unwrap();
     let mut keys = json!({
         "server_name": OTHER,
@@ -93,7 +110,7 @@ fn pages() -> String {
         ("= /.well-known/matrix/server", 200, json!({"m.server": format!("{OTHER}:443")}).to_string()),
         ("= /_matrix/key/v2/server", 200, keys.to_string()),
         ("= /_matrix/federation/v1/version", 200, json!({"server": {"name": "Nobody", "version": "1"}}).to_string()),
-        ("= /_matrix/federation/v1/query/profile", 404, error("M_NOT_FOUND")),
+        ("= /_matrix/federation/v1/query/profile", status, error(code)),
         ("~ ^/_matrix/federation/v1/event/", 401, error("M_UNAUTHORIZED")),
         ("/", 404, error("M_UNRECOGNIZED")),
     ];

@@ -11,14 +11,34 @@ pub(super) fn named(args: &DoctorArgs) -> Result<()> {
     if args.outbound.is_empty() && args.only.contains(&doctor::OUTBOUND) { Err(nobody()) } else { Ok(()) }
 }
 
+/// Which servers are to be reached, and which checks are wanted then.
+pub(super) struct Wanted {
+    /// Each once.
+    pub servers: Vec<ServerName>,
+    /// Nothing: all of them.
+    pub only: Vec<&'static str>,
+}
+
 /// Only a homeserver can be asked for others, and only for others.
-pub(super) fn possible(names: &[ServerName], config: &Config) -> Result<()> {
+pub(super) fn wanted(args: &DoctorArgs, config: &Config) -> Result<Wanted> {
     let own = config.names.federated.as_str();
-    match names.first() {
-        Some(name) if !config.profile.has_homeserver() => Err(no_homeserver(name)),
-        _ if names.iter().any(|name| name.as_str() == own) => Err(itself(own)),
-        _ => Ok(()),
+    let mut servers: Vec<ServerName> = Vec::new();
+    for name in &args.outbound {
+        if !config.profile.has_homeserver() {
+            return Err(no_homeserver(name));
+        }
+        if name.as_str() == own {
+            return Err(itself(own));
+        }
+        if !servers.contains(name) {
+            servers.push(name.clone());
+        }
     }
+    let mut only = args.only.clone();
+    if !servers.is_empty() && !only.is_empty() {
+        only.push(doctor::OUTBOUND);
+    }
+    Ok(Wanted { servers, only })
 }
 
 /// Beside names that are looked at from outside.

@@ -9,6 +9,7 @@ use bollard::models::{
 };
 use bollard::query_parameters::{CreateContainerOptionsBuilder, LogsOptionsBuilder, UploadToContainerOptionsBuilder};
 use futures_util::StreamExt;
+use jiff::Timestamp;
 
 use super::{Docker, DockerError, LABEL_HASH, LABEL_IMAGE, LABEL_READS, LABEL_SERVICE};
 use crate::config::Service;
@@ -105,8 +106,24 @@ impl Docker {
 
     /// The last lines a container printed, at most `lines`.
     pub async fn last_lines(&self, name: &str, lines: usize) -> Result<Vec<String>, DockerError> {
-        let options = LogsOptionsBuilder::default().stdout(true).stderr(true).tail(&lines.to_string()).build();
-        let mut logs = self.api.logs(name, Some(options));
+        self.read_log(name, LogsOptionsBuilder::default().tail(&lines.to_string())).await
+    }
+
+    /// The lines a container printed since then, at most the last `lines`.
+    pub async fn lines_since(&self, name: &str, since: Timestamp, lines: usize) -> Result<Vec<String>, DockerError> {
+        // The engine's client knows whole seconds only; each line tells its time more closely.
+        let seconds = i32::try_from(since.as_second()).unwrap_or(i32::MAX);
+        let options = LogsOptionsBuilder::default().since(seconds).timestamps(true).tail(&lines.to_string());
+        let lines = self.read_log(name, options).await?.into_iter();
+        let fresh = |line: String| {
+            let (at, text) = line.split_once(' ')?;
+            at.parse::<Timestamp>().is_ok_and(|at| at >= since).then(|| text.to_owned())
+        };
+        Ok(lines.filter_map(fresh).collect())
+    }
+
+    async fn read_log(&self, name: &str, options: LogsOptionsBuilder) -> Result<Vec<String>, DockerError> {
+        let mut logs = self.api.logs(name, Some(options.stdout(true).stderr(true).build()));
         let mut text = Vec::new();
         while let Some(part) = logs.next().await {
             let part = part.map_err(|e| DockerError::call("read the log of", name, e))?;

@@ -143,7 +143,7 @@ async fn profile(server: &Server, user: &str) -> Outcome {
     let ours = &server.config.server_name;
     let missing = || refusal(404, "M_NOT_FOUND", "The user does not exist or does not have a profile");
     let failed = |why: &str| {
-        log::error(&format!("getProfile failed: {why}"));
+        log::failed("getProfile failed", why);
         // spec.InternalServerError without a reason
         Answer::json(500, &json!({"Err": ""}))
     };
@@ -158,13 +158,27 @@ async fn profile(server: &Server, user: &str) -> Outcome {
         });
     }
     // fclient LookupProfile
-    let target = format!("/_matrix/federation/v1/query/profile?user_id={}", encode(user));
-    Ok(match rooms::ask(server, domain, Method::GET, &target, None).await {
+    let path = "/_matrix/federation/v1/query/profile";
+    let target = format!("{path}?user_id={}", encode(user));
+    let why = match rooms::ask(server, domain, Method::GET, &target, None).await {
         Ok(profile) => {
-            Answer::json(200, &json!({"avatar_url": profile["avatar_url"], "displayname": profile["displayname"]}))
+            let profile = json!({"avatar_url": profile["avatar_url"], "displayname": profile["displayname"]});
+            return Ok(Answer::json(200, &profile));
         }
-        Err(why) if why.starts_with(&format!("{domain}: 404 ")) => missing(),
-        Err(why) => failed(&why),
+        Err(why) => why,
+    };
+    let answered = why.strip_prefix(&format!("{domain}: ")).and_then(|rest| rest.split_once(' '));
+    Ok(match answered.and_then(|(status, body)| Some((status.parse::<u16>().ok()?, body))) {
+        Some((404, _)) => missing(),
+        // gomatrix.HTTPError, with each byte of the answer as a number
+        Some((status, body)) => {
+            let bytes: Vec<String> = body.bytes().map(|byte| byte.to_string()).collect();
+            failed(&format!(
+                "contents=[{}] msg=Failed to GET JSON (hostname {domain:?} path {path:?}) code={status} wrapped={body}",
+                bytes.join(" ")
+            ))
+        }
+        None => failed(&format!("Get \"matrix://{domain}{target}\": {why}")),
     })
 }
 

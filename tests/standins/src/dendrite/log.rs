@@ -9,6 +9,12 @@ pub fn line(level: &str, message: &str) {
     eprintln!("time=\"{time}\" level={level} msg={}", Value::from(message));
 }
 
+/// An error with its cause, as `WithError` writes it.
+pub fn failed(message: &str, error: &str) {
+    let time = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ");
+    eprintln!("time=\"{time}\" level=error msg={} error={}", Value::from(message), Value::from(error));
+}
+
 pub fn info(message: &str) {
     line("info", message);
 }
