@@ -33,7 +33,6 @@ pub fn table() -> Vec<&'static Check> {
         upkeep::UPGRADE,
         databases::CHECKS,
         homeserver::CHECKS,
-        outbound::CHECKS,
         certificate::FILE,
         gateway::CHECKS,
         certificate::CHECKS,
@@ -44,6 +43,7 @@ pub fn table() -> Vec<&'static Check> {
         gateway::ROUTES,
         growth::CHECKS,
         upkeep::CHECKS,
+        outbound::CHECKS,
     ];
     parts.into_iter().flatten().collect()
 }

@@ -68,6 +68,10 @@ pub fn tried(bed: &Bed) {
     };
     assert!(seen(&told, "the homeserver: status 50") && seen(&told, "its log: "), "{told:#}");
     assert!(told["remedy"].as_str().unwrap().contains("sudo iptables -S DOCKER-USER"), "{told:#}");
+    // Nothing else is explained by that.
+    let run = bed.rcfed(&["doctor", "--json", "--outbound", OTHER]);
+    let whole: Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!((&whole["first_cause"], &whole["counts"]["skipped"]), (&json!("homeserver.outbound"), &json!(0)));
     // The name of somebody else is nobody's business.
     let words = ["doctor", "--share", "--only", "homeserver.outbound", "--outbound", OTHER];
     let shared = bed.rcfed(&words);

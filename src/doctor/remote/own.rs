@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::{Sight, judge, reach, table};
 use crate::config::{Apex, Service};
+use crate::doctor::OUTBOUND;
 use crate::doctor::check::Place;
 use crate::doctor::engine::{Ended, Outcome};
 use crate::error::Result;
@@ -125,7 +126,9 @@ pub fn beside(
         // The chat does not need the homeserver, nor the other way round.
         let other = if outcome.place == Place::Rocketchat { Place::Homeserver } else { Place::Rocketchat };
         let counts = |place: Place| !homeserver || (place != other && place != Place::Bridge);
-        let cause = inside.iter().filter(|there| counts(there.place)).find_map(cause);
+        // That it does not reach others keeps nobody from reaching it.
+        let explains = |there: &&Outcome| counts(there.place) && there.id != OUTBOUND;
+        let cause = inside.iter().filter(explains).find_map(cause);
         match cause {
             Some(cause) => Outcome { result: Ended::Skipped(cause), ..outcome },
             None => outcome,
