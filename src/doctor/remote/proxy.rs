@@ -174,7 +174,8 @@ fn http2(sight: &Sight<'_>) -> Vec<Finding> {
                 ALPN,
                 at(&seen.target),
                 format!("offers HTTP/2 and is too slow to be asked over it: {trouble}"),
-            ),
+            )
+            .remedy("look again when it is less busy"),
             Err(trouble) => finding("offers HTTP/2 and gives no answer over it; its keys come over HTTP/1.1 only")
                 .seen(trouble.to_string()),
         })

@@ -66,6 +66,7 @@ pub(super) fn judge(own: &str, tried: &[Tried]) -> Vec<Finding> {
             }
             Outcome::Unclear(why) => {
                 Finding::unknown(ID, name, format!("may be reached by the homeserver or not: {why}"))
+                    .remedy(format!("ask once more in a minute: sudo rcfed doctor --outbound {name}"))
             }
             Outcome::Lost(lost) => {
                 let finding = of_lost(own, name, lost, others_are).seen(format!("the homeserver: {}", lost.seen));
